@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#ifndef PRESENCE_STORE_MAILBOX_H
+#define PRESENCE_STORE_MAILBOX_H
+
+/* Between the broker's thread and one worker: effects in, messages out, both bounded, under one
+ * mutex that is held for pointer work only. */
+
+#include "store.h"
+
+/* A copied effect; its strings live in the same allocation. Owned by the mailbox while it waits,
+ * by whoever took it after that. */
+struct store_item {
+	struct store_item *next;
+	struct presence_effect effect;
+	int64_t put_ms; /* when the broker handed it in, CLOCK_BOOTTIME */
+};
+
+struct mailbox;
+
+/* max: items waiting before older ones of a device give way. */
+struct mailbox *mailbox_create(uint64_t max);
+void mailbox_destroy(struct mailbox *box);
+
+/* Broker's thread. PRESENCE_ENOMEM: not taken; the box remembers (mailbox_take_overflow). */
+int mailbox_put(struct mailbox *box, const struct presence_effect *effect, int64_t now_ms);
+struct store_message *mailbox_take_message(struct mailbox *box);
+void mailbox_beat(struct mailbox *box, int64_t now_ms);
+/* From now on mailbox_leaving() is true; wakes the worker. */
+void mailbox_leave(struct mailbox *box);
+
+/* Worker's thread. Up to max items as a list, in order, NULL when there are none. */
+struct store_item *mailbox_take(struct mailbox *box, size_t max, size_t *count);
+void store_item_destroy(struct store_item *item);
+/* True once after an item could not be taken: everything must be said again. */
+bool mailbox_take_overflow(struct mailbox *box);
+/* Copies. PRESENCE_ENOMEM: no memory, or the broker has too many messages
+ * unread: try again later. */
+int mailbox_post_event(struct mailbox *box, const struct presence_event *event);
+__attribute__((format(printf, 3, 4))) void mailbox_log(
+	struct mailbox *box, enum store_level level, const char *format, ...);
+/* When the broker's loop last turned. */
+int64_t mailbox_beat_ms(struct mailbox *box);
+bool mailbox_leaving(struct mailbox *box);
+/* Readable when something was put, or the box is leaving; reading it is mailbox_take's. */
+int mailbox_fd(const struct mailbox *box);
+
+/* Either thread. oldest_ms: when the oldest waiting item was put; 0: none waits. */
+void mailbox_get_counts(struct mailbox *box, uint64_t *waiting, int64_t *oldest_ms,
+	uint64_t *merged, uint64_t *lost);
+
+#endif

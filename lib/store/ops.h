@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#ifndef PRESENCE_STORE_OPS_H
+#define PRESENCE_STORE_OPS_H
+
+/* What a kind of store is to the worker. All calls come from the worker's thread, but for
+ * create. */
+
+#include "mailbox.h"
+
+struct store_wait {
+	int fd;           /* -1: none */
+	short events;     /* POLLIN, POLLOUT */
+	int64_t until_ms; /* CLOCK_BOOTTIME; INT64_MAX: no need */
+};
+
+struct store_ops {
+	const char *name;
+	/* NULL when out of memory. Opens nothing. Borrows box for its whole life. */
+	void *(*create)(const struct store_config *config, struct mailbox *box);
+	void (*destroy)(void *self);
+	/* Do what can be done now, without waiting; say in wait when to be called again: it will
+	 * also be called when something is put into the box. */
+	void (*step)(void *self, int64_t now_ms, struct store_wait *wait);
+	/* True when nothing is waiting or unanswered; after mailbox_leaving(), when the goodbye is
+	 * written too. */
+	bool (*idle)(const void *self);
+	/* The fields of stats that only this kind knows. May be called from the broker's thread. */
+	void (*stats)(const void *self, struct store_stats *stats);
+};
+
+#endif

@@ -2,7 +2,7 @@
 #ifndef PRESENCE_CORE_MERGE_H
 #define PRESENCE_CORE_MERGE_H
 
-#include "presence.h"
+#include "core/presence.h"
 
 /* What an operator said of a subject; PRESENCE_OVERRIDE_INVISIBLE shows as offline. */
 enum presence_override {

@@ -31,14 +31,14 @@ enum presence_error {
 /* The number is the rank in aggregation, and what Redis stores; one file holds it for C and Lua. */
 enum presence_status {
 #define PRESENCE_STATUS(number, name, word) PRESENCE_##name = (number),
-#include "statuses.def"
+#include "core/statuses.def"
 #undef PRESENCE_STATUS
 };
 
 /* Why a record is as it is; the words are in docs/PROTOCOL.md. */
 enum presence_reason {
 #define PRESENCE_REASON(name, word) PRESENCE_REASON_##name,
-#include "reasons.def"
+#include "core/reasons.def"
 #undef PRESENCE_REASON
 };
 

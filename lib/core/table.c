@@ -94,3 +94,19 @@ struct table_node *table_find(
 		node = node->next;
 	return node;
 }
+
+static void each_from(struct table_node *const *buckets, size_t first, size_t size,
+	void (*visit)(const struct table_node *node, void *context), void *context)
+{
+	for (size_t i = first; i < size; i++)
+		for (const struct table_node *node = buckets[i]; node; node = node->next)
+			visit(node, context);
+}
+
+void table_each(const struct table *table,
+	void (*visit)(const struct table_node *node, void *context), void *context)
+{
+	if (table->old)
+		each_from(table->old, table->moved, table->old_size, visit, context);
+	each_from(table->buckets, 0, table->size, visit, context);
+}

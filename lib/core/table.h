@@ -35,6 +35,13 @@ typedef bool table_match(const struct table_node *node, const void *key);
 struct table_node *table_find(
 	const struct table *table, uint64_t hash, table_match *match, const void *key);
 
+/* In no order; visit must not insert or remove. */
+void table_each(const struct table *table,
+	void (*visit)(const struct table_node *node, void *context), void *context);
+
+/* The entry that embeds node as member. */
 #define TABLE_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define TABLE_CONST_ENTRY(node, type, member) \
+	((const type *)(const void *)((const char *)(node)-offsetof(type, member)))
 
 #endif

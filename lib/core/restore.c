@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <stdlib.h>
+
+#include "core/state.h"
+
+/* Devices of an earlier boot linger like lost ones, until restart_grace is over: who comes back in
+ * time never flaps, and no second mechanism is needed. */
+
+static const int64_t rev_end = (int64_t)1 << 53; /* the first number that JSON readers may round */
+
+static int64_t grace_end_ms(const struct presence *core, int64_t now_ms)
+{
+	int64_t end_ms = core->boot_ms + core->config.restart_grace_ms;
+	return end_ms > now_ms ? end_ms : now_ms;
+}
+
+void restore_rev(struct presence *core, int64_t rev)
+{
+	if (rev > core->rev && rev < rev_end)
+		core->rev = rev;
+}
+
+/* The client came back before we learnt that it had been there: what it was goes on. */
+static void adopt(struct presence *core, struct subject *subject,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	const struct presence_record *record = &event->record;
+	bool goes_on = !subject->judge && subject->status == record->status &&
+		record->status != PRESENCE_OFFLINE && record->since_ms < subject->since_ms;
+	if (!goes_on)
+		return;
+	subject->since_ms = record->since_ms;
+	subject->previous_status = (uint8_t)record->previous;
+	int64_t previous_rev = subject->rev;
+	subject_publish_again(core, subject, event, effects);
+	effect_add_store(
+		core, effects, subject, NULL, PRESENCE_OFFLINE, previous_rev, event->now_ms);
+}
+
+static void set_as_it_was(struct subject *subject, const struct presence_record *record)
+{
+	subject->status = (uint8_t)record->status;
+	subject->previous_status = (uint8_t)record->previous;
+	subject->reason = (uint8_t)record->reason;
+	subject->source = (uint8_t)record->source;
+	subject->published_devices = record->devices;
+	subject->since_ms = record->since_ms;
+	subject->last_seen_ms = record->last_seen_ms;
+	subject->rev = record->rev;
+	subject->judge = true;
+	if (record->status != PRESENCE_OFFLINE)
+		subject->role->online++;
+}
+
+int restore_subject(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	const struct presence_record *record = &event->record;
+	restore_rev(core, record->rev);
+	struct subject *subject = subject_find(core, record->role, record->id);
+	if (subject) {
+		adopt(core, subject, event, effects);
+		return PRESENCE_OK;
+	}
+	if (core->counts.subjects >= core->config.subjects_max)
+		return PRESENCE_ESUBJECTS;
+	if (state_reserve(core) ||
+		!(subject = subject_add(core, record->role, record->id, event->unmatched)))
+		return PRESENCE_ENOMEM;
+	set_as_it_was(subject, record);
+	bool offline = record->status == PRESENCE_OFFLINE;
+	subject_wait(core, subject, offline ? event->now_ms : grace_end_ms(core, event->now_ms));
+	return PRESENCE_OK;
+}
+
+int restore_device(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (!subject)
+		return PRESENCE_ENOENT;
+	if (device_find(subject, event->device))
+		return PRESENCE_OK;
+	bool in_time = grace_end_ms(core, event->now_ms) > event->now_ms;
+	if (!subject->judge && !(subject->devices && in_time)) {
+		/* Judged without it: the store need only hear that it is down. */
+		effect_add_store(core, effects, subject, NULL, PRESENCE_OFFLINE, 0, event->now_ms);
+		effects->item[0].device = event->device;
+		return PRESENCE_OK;
+	}
+	if (subject->device_count >= core->config.devices_max)
+		return PRESENCE_EDEVICES;
+	struct device *device = device_create(event->device);
+	struct session *session = device ? calloc(1, sizeof(*session)) : NULL;
+	if (!session || state_reserve(core)) {
+		free(session);
+		free(device);
+		return PRESENCE_ENOMEM;
+	}
+	device->restored = true;
+	device->last_seen_ms = event->last_seen_ms;
+	device_add(core, subject, device);
+	device->sessions = session;
+	session->device = device;
+	session->restored = true;
+	session->due.kind = DUE_SESSION;
+	session_linger(
+		core, session, PRESENCE_REASON_BROKER_RESTART, grace_end_ms(core, event->now_ms));
+	/* The subject is back already, on another device: this one counts too, for its grace. */
+	if (!subject->judge)
+		(void)subject_settle(core, subject, event, PRESENCE_REASON_BROKER_RESTART, effects);
+	return PRESENCE_OK;
+}
+
+void restore_judge(struct presence *core, struct subject *subject,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	/* Its devices are judged one by one. */
+	if (subject->devices) {
+		deadline_clear(&core->waiting, &subject->due);
+		return;
+	}
+	int64_t previous_rev = subject_settle(
+		core, subject, event, PRESENCE_REASON_BROKER_RESTART, effects);
+	effect_add_store(
+		core, effects, subject, NULL, PRESENCE_OFFLINE, previous_rev, event->now_ms);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <stdlib.h>
+
+#include "core/state.h"
+
+/* A loop that did not turn for this long did not listen to its clients either; for as long after
+ * that, silence proves nothing. */
+enum { STALL_MS = 2000 };
+
+struct presence *presence_create(const struct presence_config *config, int64_t now_ms)
+{
+	struct presence *core = calloc(1, sizeof(*core));
+	if (!core)
+		return NULL;
+	core->config = *config;
+	core->boot_ms = now_ms;
+	core->tick_ms = now_ms;
+	core->refresh_ms = now_ms + config->refresh_ms;
+	if (table_init(&core->roles) || table_init(&core->subjects) || table_init(&core->tokens) ||
+		table_init(&core->clients)) {
+		presence_destroy(core);
+		return NULL;
+	}
+	return core;
+}
+
+/* Frees what the effects of the step before have borrowed. */
+static void bury(struct presence *core)
+{
+	free(core->gone_device);
+	core->gone_device = NULL;
+	subject_destroy(core, core->gone_subject);
+	core->gone_subject = NULL;
+}
+
+static void destroy_devices(struct presence *core, struct subject *subject)
+{
+	while (subject->devices) {
+		struct device *device = subject->devices;
+		while (device->sessions)
+			session_destroy(core, device->sessions);
+		device_remove(core, device);
+		bury(core);
+	}
+}
+
+void presence_destroy(struct presence *core)
+{
+	if (!core)
+		return;
+	bury(core);
+	while (core->first) {
+		struct presence_effects unused = { 0 };
+		destroy_devices(core, core->first);
+		subject_forget(core, core->first, 0, &unused);
+		bury(core);
+	}
+	table_finish(&core->roles);
+	table_finish(&core->subjects);
+	table_finish(&core->tokens);
+	table_finish(&core->clients);
+	deadlines_finish(&core->waiting);
+	for (int kind = 0; kind < OFFLINE_KINDS; kind++)
+		deadlines_finish(&core->offline[kind]);
+	free(core);
+}
+
+void presence_configure(struct presence *core, const struct presence_config *config)
+{
+	uint8_t key[sizeof(config->hash_key)];
+	for (size_t i = 0; i < sizeof(key); i++)
+		key[i] = core->config.hash_key[i];
+	core->config = *config;
+	for (size_t i = 0; i < sizeof(key); i++)
+		core->config.hash_key[i] = key[i];
+}
+
+int state_reserve(struct presence *core)
+{
+	/* Lingering sessions are as many as devices at most, for each of them lingers on one. */
+	size_t subjects = core->counts.subjects + 1;
+	size_t sessions = core->tokens.count + core->counts.devices + 1;
+	if (deadlines_reserve(&core->waiting, subjects + sessions))
+		return PRESENCE_ENOMEM;
+	for (int kind = 0; kind < OFFLINE_KINDS; kind++)
+		if (deadlines_reserve(&core->offline[kind], subjects))
+			return PRESENCE_ENOMEM;
+	return PRESENCE_OK;
+}
+
+static int64_t waiting_deadline(const struct presence *core)
+{
+	const struct deadline *first = deadlines_first(&core->waiting);
+	if (!first)
+		return INT64_MAX;
+	return first->at_ms > core->settle_ms ? first->at_ms : core->settle_ms;
+}
+
+int64_t presence_deadline(const struct presence *core)
+{
+	struct subject *unused;
+	int64_t deadlines[] = {
+		waiting_deadline(core),
+		subject_forget_deadline(core, &unused),
+		walk_deadline(core),
+	};
+	int64_t earliest = INT64_MAX;
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++)
+		if (deadlines[i] < earliest)
+			earliest = deadlines[i];
+	return earliest;
+}
+
+static void settle_waiting(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct deadline *first = deadlines_first(&core->waiting);
+	if (first->kind == DUE_SESSION)
+		session_expire(core, TABLE_ENTRY(first, struct session, due), event, effects);
+	else
+		restore_judge(core, TABLE_ENTRY(first, struct subject, due), event, effects);
+}
+
+static void tick(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *forgettable = NULL;
+	core->tick_ms = event->now_ms;
+	if (waiting_deadline(core) <= event->now_ms)
+		settle_waiting(core, event, effects);
+	else if (subject_forget_deadline(core, &forgettable) <= event->now_ms)
+		subject_forget(core, forgettable, event->now_ms, effects);
+	else if (walk_deadline(core) <= event->now_ms)
+		walk_step(core, event, effects);
+}
+
+static void notice_stall(struct presence *core, int64_t now_ms)
+{
+	int64_t gap_ms = now_ms - core->tick_ms;
+	if (gap_ms > core->counts.tick_gap_max_ms)
+		core->counts.tick_gap_max_ms = gap_ms;
+	if (gap_ms <= STALL_MS)
+		return;
+	core->counts.stalls++;
+	core->settle_ms = now_ms + STALL_MS;
+	core->tick_ms = now_ms;
+}
+
+static int forget(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (!subject)
+		return PRESENCE_ENOENT;
+	if (subject->devices || subject->judge)
+		return PRESENCE_EEXIST;
+	subject_forget(core, subject, event->now_ms, effects);
+	return PRESENCE_OK;
+}
+
+static int say_again(struct presence *core, const struct presence_event *event)
+{
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (!subject)
+		return PRESENCE_ENOENT;
+	walk_say(core, subject, event->targets);
+	return PRESENCE_OK;
+}
+
+int presence_step(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	bury(core);
+	effects->count = 0;
+	notice_stall(core, event->now_ms);
+	switch (event->type) {
+	case PRESENCE_CONNECTED:
+		return session_connect(core, event, effects);
+	case PRESENCE_DISCONNECTED:
+		return session_disconnect(core, event, effects);
+	case PRESENCE_SEEN:
+		return session_seen(core, event);
+	case PRESENCE_TICK:
+		tick(core, event, effects);
+		return PRESENCE_OK;
+	case PRESENCE_RESTORED:
+		return restore_subject(core, event, effects);
+	case PRESENCE_RESTORED_DEVICE:
+		return restore_device(core, event, effects);
+	case PRESENCE_FORGET:
+		return forget(core, event, effects);
+	case PRESENCE_ASSERT:
+		return say_again(core, event);
+	case PRESENCE_RESYNC:
+		walk_say_everything(core, event->targets);
+		return PRESENCE_OK;
+	case PRESENCE_REV_SEEN:
+		restore_rev(core, event->rev);
+		return PRESENCE_OK;
+	}
+	return PRESENCE_EINVAL;
+}
+
+int presence_lookup(const struct presence *core, const char *role, const char *id,
+	struct presence_record *record)
+{
+	const struct subject *subject = subject_find(core, role, id);
+	if (!subject)
+		return PRESENCE_ENOENT;
+	subject_record(subject, record);
+	return PRESENCE_OK;
+}
+
+const struct presence_counts *presence_counts(const struct presence *core)
+{
+	return &core->counts;
+}

@@ -19,6 +19,8 @@ struct identity_rule;
 int identity_rule_create(const char *value, struct identity_rule **rule, const char **problem);
 void identity_rule_destroy(struct identity_rule *rule);
 enum identity_source identity_rule_source(const struct identity_rule *rule);
+/* The rule as it was written, blanks made single. */
+const char *identity_rule_text(const struct identity_rule *rule);
 
 struct identity {
 	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1], device[PRESENCE_ID_MAX + 1];

@@ -74,11 +74,31 @@ struct option_pair {
 };
 
 #define OPTIONS_PROBLEM_MAX 512
+#define OPTIONS_PATH_MAX 1024        /* of a file that an option names, with its terminator */
+#define OPTIONS_FILE_MAX (64 * 1024) /* bytes of config_file */
 
-/* Parses pairs over defaults and, when config_file is among them, the file it names under them.
- * On error returns PRESENCE_EINVAL (or _ENOMEM) and writes into problem one line that says what
- * is wrong, where, and what to do. *options is to be destroyed by the caller. */
-int options_parse(const struct option_pair *pairs, size_t count, struct options **options,
+/* All the bytes that options come from. Nothing is read here but these: files and the host's name
+ * are the caller's to fetch. Borrowed for the call. */
+struct options_input {
+	const struct option_pair *pairs; /* plugin_opt_*, in their order */
+	size_t count;
+	const char *host_name; /* the default of node; NULL: node must be given */
+	/* The content of config_file, not terminated; NULL when there is none. */
+	const char *file_text;
+	size_t file_length;
+	const char *file_name; /* for messages */
+};
+
+/* Finds the path of config_file among pairs: into path, empty when it is not given. On error
+ * PRESENCE_EINVAL and one line in problem. */
+int options_config_file(const struct option_pair *pairs, size_t count, char path[OPTIONS_PATH_MAX],
+	char problem[OPTIONS_PROBLEM_MAX]);
+
+/* Parses pairs over the file over defaults; a repeatable option of one layer replaces all of the
+ * layer under it. On error returns PRESENCE_EINVAL (or _ENOMEM), *options is NULL and problem holds
+ * one line that says what is wrong, where, and what to do; it never holds a password. *options is
+ * to be destroyed by the caller. */
+int options_parse(const struct options_input *input, struct options **options,
 	char problem[OPTIONS_PROBLEM_MAX]);
 void options_destroy(struct options *options);
 
@@ -86,9 +106,16 @@ void options_destroy(struct options *options);
  * configurations and to show one. Returns PRESENCE_OK or PRESENCE_ENOMEM; the caller frees. */
 int options_print(const struct options *options, char **text);
 
-/* Writes the reference of all options as Markdown, for README.md. */
+/* For a reload: the first option that differs and cannot change while the broker runs. NULL: next
+ * may take the place of running. PRESENCE_ENOMEM, or 0. */
+int options_find_fixed(const struct options *running, const struct options *next, const char **key);
+
+/* Writes the reference of all options as Markdown: docs/OPTIONS.md. */
 void options_write_reference(FILE *out);
-/* Calls visit for each key, in the order of the reference. */
+/* Writes each option as mosquitto.conf.example shows it: words, then the line. */
+void options_write_example(FILE *out);
+/* Calls visit for each key, in the order of the reference; once per value for a repeatable option
+ * with several defaults. "none" is the default of what is off. */
 void options_each_key(
 	void (*visit)(void *context, const char *key, const char *default_value), void *context);
 

@@ -8,15 +8,18 @@
 
 #include "core/presence.h"
 
+#define RECORD_VERSION 1         /* "v": readers refuse others */
 #define PRESENCE_RECORD_MAX 4096 /* bytes of any record, with its terminator */
 
 /* Writes the record of node. Returns its length, or PRESENCE_EINVAL when size does not hold it
  * and its terminator. Allocates nothing. */
 int record_write(const struct presence_record *record, const char *node, char *out, size_t size);
 
-/* Readers ignore unknown keys, accept unknown reasons, and take an unknown status as not offline
- * (it reads as online). PRESENCE_EINVAL: not a record; PRESENCE_ENOMEM. On success the strings of
- * record live in *storage, which the caller frees with record_free(). */
+/* Readers ignore unknown keys, accept unknown reasons (they read as unknown) and sources (as
+ * inferred), and take an unknown status as not offline (it reads as online). All keys but note and
+ * until are needed. PRESENCE_EINVAL: not a record, or one of more than PRESENCE_RECORD_MAX;
+ * PRESENCE_ENOMEM. On success the strings of record live in *storage, which the caller frees with
+ * record_free(); on error *storage is NULL. */
 struct record_storage;
 int record_read(const char *json, size_t length, struct presence_record *record,
 	struct record_storage **storage);

@@ -19,7 +19,8 @@ bool topic_id_valid(const char *id);
  * length, or PRESENCE_EINVAL when size does not hold it and its terminator. */
 int topic_encode(const char *id, char *out, size_t size);
 
-/* The inverse; PRESENCE_EINVAL for anything topic_encode() would not have written. */
+/* The inverse: out becomes a valid id. PRESENCE_EINVAL for anything topic_encode() would not have
+ * written of one. */
 int topic_decode(const char *encoded, size_t length, char *out, size_t size);
 
 /* Writes "<base>/<role>/<id>", both encoded. As topic_encode(). */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "wire/topic.h"
+
+#include <string.h>
+
+#include "core/presence.h"
+#include "wire/text.h"
+#include "wire/utf8.h"
+
+static bool forbidden(uint32_t character)
+{
+	bool control = character < 0x20 || (character >= 0x7f && character <= 0x9f);
+	bool noncharacter = (character >= 0xfdd0 && character <= 0xfdef) ||
+		(character & 0xfffe) == 0xfffe;
+	return control || noncharacter;
+}
+
+bool topic_id_valid(const char *id)
+{
+	size_t length = strnlen(id, PRESENCE_ID_MAX + 1);
+	if (length == 0 || length > PRESENCE_ID_MAX)
+		return false;
+	for (size_t at = 0; at < length;) {
+		uint32_t character;
+		size_t step = utf8_read(id + at, length - at, &character);
+		if (step == 0 || forbidden(character))
+			return false;
+		at += step;
+	}
+	return true;
+}
+
+/* What has a meaning in topics, in topic filters, in ACL patterns, in cluster slots or here. */
+static bool special(char byte)
+{
+	switch (byte) {
+	case '/':
+	case '+':
+	case '#':
+	case '%':
+	case '$':
+	case ':':
+	case '{':
+	case '}':
+		return true;
+	}
+	return false;
+}
+
+static const char hex[] = "0123456789ABCDEF";
+
+static void put_encoded(struct text *text, const char *id)
+{
+	while (*id) {
+		size_t plain = 0;
+		while (id[plain] && !special(id[plain]))
+			plain++;
+		text_put(text, id, plain);
+		id += plain;
+		if (*id) {
+			unsigned char byte = (unsigned char)*id++;
+			text_put(text, (const char[]){ '%', hex[byte >> 4], hex[byte & 15] }, 3);
+		}
+	}
+}
+
+int topic_encode(const char *id, char *out, size_t size)
+{
+	struct text text = text_begin(out, size);
+	put_encoded(&text, id);
+	return text_end(&text);
+}
+
+static int digit_of(char byte)
+{
+	const char *found = byte ? strchr(hex, byte) : NULL;
+	return found ? (int)(found - hex) : -1;
+}
+
+/* Reads "%XX"; true when it stands for one of the bytes that need it. */
+static bool escape_read(const char *encoded, size_t length, char *byte)
+{
+	if (length < 3)
+		return false;
+	int high = digit_of(encoded[1]), low = digit_of(encoded[2]);
+	if (high < 0 || low < 0)
+		return false;
+	*byte = (char)(high << 4 | low);
+	return special(*byte);
+}
+
+int topic_decode(const char *encoded, size_t length, char *out, size_t size)
+{
+	struct text text = text_begin(out, size);
+	for (size_t at = 0; at < length;) {
+		char byte = encoded[at];
+		bool escaped = byte == '%';
+		if (byte == '\0' ||
+			(escaped ? !escape_read(encoded + at, length - at, &byte) : special(byte)))
+			return PRESENCE_EINVAL;
+		text_put(&text, &byte, 1);
+		at += escaped ? 3 : 1;
+	}
+	int written = text_end(&text);
+	return written >= 0 && !topic_id_valid(out) ? PRESENCE_EINVAL : written;
+}
+
+int topic_subject(const char *base, const char *role, const char *id, char *out, size_t size)
+{
+	struct text text = text_begin(out, size);
+	text_put_string(&text, base);
+	text_put(&text, "/", 1);
+	put_encoded(&text, role);
+	text_put(&text, "/", 1);
+	put_encoded(&text, id);
+	return text_end(&text);
+}
+
+bool topic_under(const char *topic, const char *base)
+{
+	size_t length = strlen(base);
+	return !strncmp(topic, base, length) && (topic[length] == '\0' || topic[length] == '/');
+}

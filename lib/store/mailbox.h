@@ -3,9 +3,22 @@
 #define PRESENCE_STORE_MAILBOX_H
 
 /* Between the broker's thread and one worker: effects in, messages out, both bounded, under one
- * mutex that is held for pointer work only. */
+ * mutex that is held for pointer work only.
+ *
+ * Effects come out in the order they were put. Before max wait, no PRESENCE_STORE is dropped; from
+ * then on the newest waiting one of the same device gives way to the one being put, which goes to
+ * the end. So what waits is bounded by max and the number of devices, and by
+ * MAILBOX_BEYOND_MAX above max whatever happens. A PRESENCE_REFRESH takes the place of one of its
+ * subject that still waits, and makes room for any later effect of its subject, which says the
+ * same. PRESENCE_FORGOTTEN and _RESYNCED never give way, and no PRESENCE_STORE put before
+ * _RESYNCED gives way to one put after it. */
 
-#include "store.h"
+#include "store/store.h"
+
+#define MAILBOX_BEYOND_MAX 1048576 /* items waiting above max before one is refused */
+#define MAILBOX_EVENTS_MAX 4096    /* messages unread before events have to wait */
+#define MAILBOX_LOGS_MAX 64        /* more of them for log lines before those are lost */
+#define MAILBOX_LINE_MAX 1024      /* bytes of a log line; longer ones are cut */
 
 /* A copied effect; its strings live in the same allocation. Owned by the mailbox while it waits,
  * by whoever took it after that. */
@@ -17,7 +30,7 @@ struct store_item {
 
 struct mailbox;
 
-/* max: items waiting before older ones of a device give way. */
+/* max: items waiting before older ones of a device give way. NULL: out of memory or descriptors. */
 struct mailbox *mailbox_create(uint64_t max);
 void mailbox_destroy(struct mailbox *box);
 
@@ -31,17 +44,19 @@ void mailbox_leave(struct mailbox *box);
 /* Worker's thread. Up to max items as a list, in order, NULL when there are none. */
 struct store_item *mailbox_take(struct mailbox *box, size_t max, size_t *count);
 void store_item_destroy(struct store_item *item);
-/* True once after an item could not be taken: everything must be said again. */
+/* True once after an item could not be taken, when at most max / 2 wait: everything must be said
+ * again, and there is room for it. */
 bool mailbox_take_overflow(struct mailbox *box);
-/* Copies. PRESENCE_ENOMEM: no memory, or the broker has too many messages
- * unread: try again later. */
+/* Copies. PRESENCE_ENOMEM: no memory, or the broker has too many messages unread: try again later;
+ * in the second case mailbox_fd() tells when. */
 int mailbox_post_event(struct mailbox *box, const struct presence_event *event);
 __attribute__((format(printf, 3, 4))) void mailbox_log(
 	struct mailbox *box, enum store_level level, const char *format, ...);
 /* When the broker's loop last turned. */
 int64_t mailbox_beat_ms(struct mailbox *box);
 bool mailbox_leaving(struct mailbox *box);
-/* Readable when something was put, or the box is leaving; reading it is mailbox_take's. */
+/* Readable when something was put, messages have room again, or the box is leaving; reading it is
+ * mailbox_take's, also with max 0. What mailbox_take leaves does not make it readable again. */
 int mailbox_fd(const struct mailbox *box);
 
 /* Either thread. oldest_ms: when the oldest waiting item was put; 0: none waits. */

@@ -19,13 +19,16 @@ struct store_ops {
 	void *(*create)(const struct store_config *config, struct mailbox *box);
 	void (*destroy)(void *self);
 	/* Do what can be done now, without waiting; say in wait when to be called again: it will
-	 * also be called when something is put into the box. */
+	 * also be called when something is put into the box. What it leaves in the box does not
+	 * wake it again. NULL: this kind needs no worker, and none of the other calls. */
 	void (*step)(void *self, int64_t now_ms, struct store_wait *wait);
 	/* True when nothing is waiting or unanswered; after mailbox_leaving(), when the goodbye is
 	 * written too. */
 	bool (*idle)(const void *self);
-	/* The fields of stats that only this kind knows. May be called from the broker's thread. */
-	void (*stats)(const void *self, struct store_stats *stats);
+	/* The fields of stats that only this kind knows. queue and lag_ms come in with what waits
+	 * in the box: add what was taken and is unanswered. May be called from the broker's thread.
+	 */
+	void (*stats)(const void *self, int64_t now_ms, struct store_stats *stats);
 };
 
 #endif

@@ -72,7 +72,11 @@ static void session_end(struct presence *core, struct session *session, enum pre
 	if (device->sessions)
 		return;
 	device_remove(core, device);
-	int64_t previous_rev = subject_settle(core, subject, event, reason, effects);
+	/* Restored and not judged: its other devices may still come back, and then it never left.
+	 */
+	bool undecided = subject->judge && subject->devices;
+	int64_t previous_rev = undecided ? subject->rev
+					 : subject_settle(core, subject, event, reason, effects);
 	effect_add_store(
 		core, effects, subject, device, PRESENCE_OFFLINE, previous_rev, event->now_ms);
 }

@@ -267,7 +267,7 @@ static void test_out_of_memory(void **state)
 	(void)state;
 	for (int index = 0; !core; index++) {
 		countdown = index;
-		core = presence_create(&config, 0);
+		core = presence_create(&config, 1);
 		countdown = -1;
 		assert_true(index < 100);
 	}

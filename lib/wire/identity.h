@@ -35,7 +35,7 @@ enum identity_verdict {
 
 struct options;
 /* Applies identity, roles, unmatched and ignore_prefixes; the first rule that matches and whose
- * role is one of `roles` wins. username may be NULL. */
+ * role is one of `roles` wins. Either name may be NULL: the broker does not know it. */
 enum identity_verdict identity_of(const struct options *options, const char *client_id,
 	const char *username, struct identity *identity);
 

@@ -112,8 +112,9 @@ int options_find_fixed(const struct options *running, const struct options *next
 
 /* Writes the reference of all options as Markdown: docs/OPTIONS.md. */
 void options_write_reference(FILE *out);
-/* Writes each option as mosquitto.conf.example shows it: words, then the line. */
-void options_write_example(FILE *out);
+/* Writes each option as mosquitto.conf.example shows it: words, then the line. PRESENCE_ENOMEM,
+ * or 0. */
+int options_write_example(FILE *out);
 /* Calls visit for each key, in the order of the reference; once per value for a repeatable option
  * with several defaults. "none" is the default of what is off. */
 void options_each_key(

@@ -7,27 +7,10 @@
 #include "wire/text.h"
 #include "wire/utf8.h"
 
-static bool forbidden(uint32_t character)
-{
-	bool control = character < 0x20 || (character >= 0x7f && character <= 0x9f);
-	bool noncharacter = (character >= 0xfdd0 && character <= 0xfdef) ||
-		(character & 0xfffe) == 0xfffe;
-	return control || noncharacter;
-}
-
 bool topic_id_valid(const char *id)
 {
 	size_t length = strnlen(id, PRESENCE_ID_MAX + 1);
-	if (length == 0 || length > PRESENCE_ID_MAX)
-		return false;
-	for (size_t at = 0; at < length;) {
-		uint32_t character;
-		size_t step = utf8_read(id + at, length - at, &character);
-		if (step == 0 || forbidden(character))
-			return false;
-		at += step;
-	}
-	return true;
+	return length > 0 && length <= PRESENCE_ID_MAX && utf8_printable(id, length);
 }
 
 /* What has a meaning in topics, in topic filters, in ACL patterns, in cluster slots or here. */

@@ -42,3 +42,23 @@ size_t utf8_read(const char *bytes, size_t length, uint32_t *character)
 			return read_long(start, length, form, character);
 	return 0;
 }
+
+static bool printable(uint32_t character)
+{
+	bool control = character < 0x20 || (character >= 0x7f && character <= 0x9f);
+	bool noncharacter = (character >= 0xfdd0 && character <= 0xfdef) ||
+		(character & 0xfffe) == 0xfffe;
+	return !control && !noncharacter;
+}
+
+bool utf8_printable(const char *bytes, size_t length)
+{
+	for (size_t at = 0; at < length;) {
+		uint32_t character;
+		size_t step = utf8_read(bytes + at, length - at, &character);
+		if (step == 0 || !printable(character))
+			return false;
+		at += step;
+	}
+	return true;
+}

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""The processes under test: mosquitto of three Debian releases, and Redis. Each runs on loopback
+in a folder of its own and is ended by its pid."""
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CACHE = Path(os.environ.get("PRESENCE_CACHE") or REPOSITORY / ".cache") / "brokers"
+START_SECONDS = 20
+# Any of these in what a broker wrote means that the plugin did something wrong.
+REPORTS = re.compile(r"ERROR: AddressSanitizer|WARNING: ThreadSanitizer|runtime error:"
+                     r"|FATAL: ThreadSanitizer|AddressSanitizer:DEADLYSIGNAL")
+POLL = 0.005
+
+
+def poll(question, seconds, what):
+    """Asks until the answer is true, and returns it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what() if callable(what) else what}, not in {seconds} s")
+        time.sleep(POLL)
+
+
+def free_port():
+    # Below the range from which the kernel takes ports for outgoing connections.
+    for _ in range(100):
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
+    raise AssertionError("no free port")
+
+
+@dataclass
+class Mosquitto:
+    """One release. knows_why: its events tell how a connection ended."""
+    name: str
+    command: list
+    preload: object  # list of libraries -> (arguments, environment)
+
+    @property
+    def knows_why(self):
+        return not self.name.startswith("2.0")
+
+    @property
+    def old_tick(self):
+        """No tick with per_listener_settings true."""
+        return self.name == "2.0.11"
+
+    def version(self):
+        out = subprocess.run(self.command + ["-h"], capture_output=True, text=True, check=False)
+        found = re.search(r"mosquitto version (\S+)", out.stdout + out.stderr)
+        return found.group(1) if found else None
+
+
+def find_mosquitto(name):
+    if name == "2.0.11":
+        return Mosquitto(name, ["/usr/sbin/mosquitto"],
+                         lambda libraries: ([], {"LD_PRELOAD": " ".join(libraries)}))
+    home = CACHE / {"2.0.21": "trixie", "2.1": "sid"}[name]
+    if not (home / "format").exists():
+        raise FileNotFoundError(f"no mosquitto {name} in {home}: run scripts/fetch-brokers.sh")
+    root = home / "root"
+    loader = [str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path",
+              (home / "library-path").read_text()]
+    program = [str(root / "usr/sbin/mosquitto")]
+    return Mosquitto(name, loader + program,
+                     lambda libraries: (loader + ["--preload", " ".join(libraries)] + program, {}))
+
+
+def sanitizers_of(plugin):
+    """The runtimes a plugin was linked with; they have to be in the process from its start."""
+    out = subprocess.run(["readelf", "-d", plugin], capture_output=True, text=True, check=True)
+    return re.findall(r"\[(lib(?:asan|tsan|ubsan)\.so\.\d+)\]", out.stdout)
+
+
+def build_keep_loaded(folder):
+    """2.0.x unloads plugins before it exits, and then no report can name their functions."""
+    library = Path(folder) / "keep_loaded.so"
+    source = "int dlclose(void *handle); int dlclose(void *handle) { (void)handle; return 0; }"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=source,
+                   text=True, check=True)
+    return str(library)
+
+
+class Process:
+    """A server in its folder; what it writes goes to log."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log_path = self.folder / "log"
+        self.process = None
+
+    def launch(self, command, environment=None):
+        assert not self.alive()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                env={**os.environ, **(environment or {})})
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def wait_log(self, pattern, seconds=10):
+        return poll(lambda: re.search(pattern, self.log()), seconds,
+                    lambda: f"«{pattern}» in the log:\n{self.log()[-3000:]}")
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def pause(self):
+        self.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.send_signal(signal.SIGCONT)
+
+    def wait_end(self, seconds=START_SECONDS):
+        return self.process.wait(seconds)
+
+    def stop(self, number=signal.SIGTERM, seconds=START_SECONDS):
+        """Ends it and returns how long that took."""
+        if not self.alive():
+            return 0.0
+        start = time.monotonic()
+        self.send_signal(number)
+        self.resume()
+        try:
+            self.wait_end(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"did not end on signal {number} in {seconds} s:\n"
+                                 + self.log()[-3000:]) from None
+        return time.monotonic() - start
+
+    def kill(self):
+        self.stop(signal.SIGKILL)
+
+
+class Broker(Process):
+    """conf is the text of mosquitto.conf; {port} and {ws_port} in it are filled in."""
+
+    def __init__(self, mosquitto, folder, conf, sanitizers=(), keep_loaded=None):
+        super().__init__(folder)
+        self.mosquitto = mosquitto
+        self.port, self.ws_port = free_port(), free_port()
+        self.conf_path = self.folder / "mosquitto.conf"
+        self.conf_path.write_text(conf.replace("{port}", str(self.port))
+                                  .replace("{ws_port}", str(self.ws_port)))
+        self.sanitizers, self.keep_loaded = list(sanitizers), keep_loaded
+
+    def start(self, wait=True):
+        command, environment = self.mosquitto.command, {}
+        if self.sanitizers:
+            libraries = self.sanitizers + ([self.keep_loaded] if self.keep_loaded else [])
+            arguments, environment = self.mosquitto.preload(libraries)
+            command = arguments or command
+            environment.update(ASAN_OPTIONS="detect_leaks=1:exitcode=0",
+                               LSAN_OPTIONS="exitcode=0", UBSAN_OPTIONS="print_stacktrace=1",
+                               TSAN_OPTIONS="exitcode=0:second_deadlock_stack=1")
+            if "libtsan.so.2" in self.sanitizers and no_randomization():
+                command = ["setarch", "-R"] + command
+        before = len(self.log())
+        self.launch(command + ["-c", str(self.conf_path)], environment)
+        if wait:
+            poll(lambda: self.running(before), START_SECONDS,
+                 lambda: "the broker runs; its log:\n" + self.log())
+        return self
+
+    def running(self, before):
+        """It listens before it handles signals; this line comes after both."""
+        if re.search(r"mosquitto version \S+ running", self.log()[before:]):
+            return True
+        assert self.alive(), "the broker did not start:\n" + self.log()
+        return False
+
+    def restart(self, number=signal.SIGTERM):
+        self.stop(number)
+        return self.start()
+
+    def reports(self):
+        """What the sanitizers found in the plugin; leaks of the broker itself are its own."""
+        log = self.log()
+        found = [log[hit.start():hit.start() + 6000] for hit in [REPORTS.search(log)] if hit]
+        if "LeakSanitizer" in log:
+            blocks = re.split(r"\n\s*\n", log[log.index("LeakSanitizer"):])
+            # Only what is built here has the names of C files in it.
+            found += [block for block in blocks
+                      if re.match(r"\s*(Direct|Indirect) leak", block)
+                      and re.search(r"\.c:\d+|<stdin>:\d+", block)]
+        return "\n\n".join(found)
+
+
+def no_randomization():
+    """ThreadSanitizer of gcc 12 cannot live with all the randomness newer kernels have."""
+    return shutil.which("setarch") and not subprocess.run(
+        ["setarch", "-R", "true"], capture_output=True, check=False).returncode
+
+
+class RedisError(Exception):
+    pass
+
+
+class Redis(Process):
+    """redis-server, and a client of one connection for what tests ask it."""
+
+    def __init__(self, folder, lines=()):
+        super().__init__(folder)
+        # The path of a socket has to be short.
+        self.place = tempfile.TemporaryDirectory(prefix="presence-")
+        self.port, self.path = free_port(), self.place.name + "/redis.sock"
+        self.url = "unix://" + self.path
+        self.lines, self.socket = list(lines), None
+
+    def start(self):
+        self.launch(["redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+                     "--unixsocket", self.path, "--unixsocketperm", "777", "--save", "",
+                     "--appendonly", "no", *self.lines])
+        poll(self._try, START_SECONDS, lambda: "redis answers; its log:\n" + self.log())
+        return self
+
+    def _try(self):
+        assert self.alive(), "redis-server did not start:\n" + self.log()
+        try:
+            return self("PING") == "PONG"
+        except OSError:
+            return False
+        except RedisError:
+            return False
+
+    def stop(self, number=signal.SIGTERM, seconds=START_SECONDS):
+        self._drop()
+        return super().stop(number, seconds)
+
+    def _drop(self):
+        if self.socket:
+            self.socket.close()
+        self.socket = None
+
+    def __call__(self, *words):
+        """Runs one command; the answer in Python's words."""
+        try:
+            if not self.socket:
+                self.socket = socket.socket(socket.AF_UNIX)
+                self.socket.settimeout(10)
+                self.socket.connect(self.path)
+                self.lines_in = self.socket.makefile("rb")
+            words = [str(word).encode() for word in words]
+            self.socket.sendall(b"*%d\r\n" % len(words) + b"".join(
+                b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
+            return self._answer()
+        except OSError:
+            self._drop()
+            raise
+
+    def _answer(self):
+        line = self.lines_in.readline()
+        if not line:
+            raise ConnectionError("redis closed the connection")
+        kind, rest = line[:1], line[1:-2].decode()
+        if kind == b"-":
+            raise RedisError(rest)
+        if kind == b"+":
+            return rest
+        if kind == b":":
+            return int(rest)
+        if kind == b"*":
+            return [self._answer() for _ in range(int(rest))]
+        if rest == "-1":
+            return None
+        return self.lines_in.read(int(rest) + 2)[:-2].decode(errors="surrogateescape")
+
+    def hash(self, key):
+        flat = self("HGETALL", key)
+        return dict(zip(flat[::2], flat[1::2]))

@@ -110,3 +110,23 @@ void table_each(const struct table *table,
 		each_from(table->old, table->moved, table->old_size, visit, context);
 	each_from(table->buckets, 0, table->size, visit, context);
 }
+
+static void clear_from(struct table_node **buckets, size_t first, size_t size,
+	void (*free_entry)(struct table_node *node))
+{
+	for (size_t i = first; i < size; i++) {
+		while (buckets[i]) {
+			struct table_node *node = buckets[i];
+			buckets[i] = node->next;
+			free_entry(node);
+		}
+	}
+}
+
+void table_clear(struct table *table, void (*free_entry)(struct table_node *node))
+{
+	if (table->old)
+		clear_from(table->old, table->moved, table->old_size, free_entry);
+	clear_from(table->buckets, 0, table->size, free_entry);
+	table->count = 0;
+}

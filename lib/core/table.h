@@ -39,6 +39,9 @@ struct table_node *table_find(
 void table_each(const struct table *table,
 	void (*visit)(const struct table_node *node, void *context), void *context);
 
+/* Empties it; free_entry takes each node. */
+void table_clear(struct table *table, void (*free_entry)(struct table_node *node));
+
 /* The entry that embeds node as member. */
 #define TABLE_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 #define TABLE_CONST_ENTRY(node, type, member) \

@@ -42,7 +42,7 @@ void walk_say_everything(struct presence *core, unsigned targets)
 int64_t walk_deadline(const struct presence *core)
 {
 	if (core->say.next || core->say_everything || core->refresh.next)
-		return INT64_MIN;
+		return 0; /* now: no clock starts before that */
 	return core->config.refresh_ms ? core->refresh_ms : INT64_MAX;
 }
 

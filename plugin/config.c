@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "plugin/plugin.h"
+
+enum { HOST_NAME_MAX_BYTES = 256, PASSWORD_MAX = 1024, SQLITE_REFRESH_MS = 60000 };
+
+/* Reads at most max bytes; NULL, and a line in the log, when that is not possible. */
+static char *read_file(const char *path, const char *option, size_t max, size_t *length)
+{
+	char *text = NULL;
+	FILE *file = fopen(path, "re");
+	if (!file) {
+		log_line(LOG_ERROR,
+			"%s %s cannot be read: %s. Create it, or let the broker's user "
+			"read it",
+			option, path, strerror(errno));
+		return NULL;
+	}
+	text = malloc(max + 1);
+	if (text) {
+		*length = fread(text, 1, max + 1, file);
+		if (ferror(file) || *length > max) {
+			log_line(LOG_ERROR, "%s %s: %s", option, path,
+				*length > max ? "the file is too long" : strerror(errno));
+			free(text);
+			text = NULL;
+		} else {
+			text[*length] = '\0';
+		}
+	}
+	(void)fclose(file);
+	return text;
+}
+
+static struct options *parse(struct options_input *input)
+{
+	char problem[OPTIONS_PROBLEM_MAX] = "out of memory";
+	char path[OPTIONS_PATH_MAX], host_name[HOST_NAME_MAX_BYTES];
+	struct options *options = NULL;
+	char *text = NULL;
+
+	if (options_config_file(input->pairs, input->count, path, problem)) {
+		log_line(LOG_ERROR, "%s", problem);
+		return NULL;
+	}
+	if (path[0]) {
+		text = read_file(path, "config_file", OPTIONS_FILE_MAX, &input->file_length);
+		if (!text)
+			return NULL;
+		input->file_text = text;
+		input->file_name = path;
+	}
+	if (!gethostname(host_name, sizeof(host_name))) {
+		host_name[sizeof(host_name) - 1] = '\0';
+		input->host_name = host_name;
+	}
+	if (options_parse(input, &options, problem))
+		log_line(LOG_ERROR, "%s", problem);
+	free(text);
+	return options;
+}
+
+struct options *config_read(const struct mosquitto_opt *opts, int count)
+{
+	struct options_input input = { .count = (size_t)count };
+	struct option_pair *pairs = calloc(input.count + 1, sizeof(*pairs));
+	if (!pairs) {
+		log_line(LOG_ERROR, "out of memory");
+		return NULL;
+	}
+	for (size_t i = 0; i < input.count; i++)
+		pairs[i] = (struct option_pair){ opts[i].key, opts[i].value };
+	input.pairs = pairs;
+	struct options *options = parse(&input);
+	free(pairs);
+	return options;
+}
+
+void config_of_core(const struct options *options, struct presence_config *config)
+{
+	*config = (struct presence_config){
+		.grace_ms = options->grace_ms,
+		.grace_keepalive_ms = options->grace_keepalive_ms,
+		.restart_grace_ms = options->restart_grace_ms,
+		.offline_retain_ms = options->offline_retain_for_ms,
+		.unmatched_retain_ms = options->unmatched_retain_for_ms,
+		.subjects_max = options->subjects_max,
+		.devices_max = options->devices_max,
+	};
+	if (options->redis.scheme != REDIS_NONE)
+		config->refresh_ms = options->redis_ttl_ms / 3;
+	else if (options->state_file)
+		config->refresh_ms = SQLITE_REFRESH_MS;
+	if (getrandom(config->hash_key, sizeof(config->hash_key), 0) < 0)
+		log_line(LOG_WARNING, "no random key for the tables: %s", strerror(errno));
+}
+
+/* The password of redis_password_file, else of redis_url; *err is set when the file is no use. */
+static char *redis_password(const struct options *options, int *err)
+{
+	size_t length;
+	if (!options->redis_password_file)
+		return options->redis.password ? strdup(options->redis.password) : NULL;
+	char *password = read_file(
+		options->redis_password_file, "redis_password_file", PASSWORD_MAX, &length);
+	if (!password)
+		*err = PRESENCE_EINVAL;
+	else
+		password[strcspn(password, "\r\n")] = '\0';
+	return password;
+}
+
+static struct store *start(
+	struct plugin *plugin, const struct store_ops *ops, const struct store_config *config)
+{
+	struct store *store = store_create(ops, config);
+	if (store)
+		plugin->stores[plugin->store_count++] = store;
+	else
+		log_line(LOG_ERROR, "cannot start a worker: out of memory or threads");
+	return store;
+}
+
+int config_start_stores(struct plugin *plugin)
+{
+	const struct options *options = plugin->options;
+	int err = PRESENCE_OK;
+	char *password = redis_password(options, &err);
+	if (err)
+		return err;
+	struct store_config config = {
+		.node = options->node,
+		.queue_max = options->queue_max,
+		.state_file = options->state_file,
+		.redis_host = options->redis.host,
+		.redis_port = options->redis.port,
+		.redis_socket = options->redis.path,
+		.redis_user = options->redis.user,
+		.redis_password = password,
+		.redis_db = options->redis.db,
+		.redis_prefix = options->redis_prefix,
+		.redis_partitions = options->redis_partitions,
+		.redis_ttl_ms = options->redis_ttl_ms,
+		.redis_stream_maxlen = options->redis_stream_maxlen,
+		.node_lease_ms = options->node_lease_ms,
+		.restart_grace_ms = options->restart_grace_ms,
+	};
+	if (options->state_file && !start(plugin, &store_sqlite_ops, &config))
+		err = PRESENCE_ENOMEM;
+	if (!err && options->redis.scheme != REDIS_NONE) {
+		plugin->redis = start(plugin, &store_redis_ops, &config);
+		err = plugin->redis ? PRESENCE_OK : PRESENCE_ENOMEM;
+	}
+	if (!err && !plugin->store_count)
+		log_line(LOG_WARNING,
+			"neither state_file nor redis_url is set: after a restart of "
+			"the broker nobody knows who was online before, and retained records of "
+			"clients that do not come back stay as they were. "
+			"Set plugin_opt_state_file /var/lib/mosquitto/presence.db");
+	if (password)
+		explicit_bzero(password, strlen(password));
+	free(password);
+	return err;
+}
+
+void config_reload(struct plugin *plugin)
+{
+	struct presence_config config;
+	const char *fixed = NULL;
+	struct options *next;
+
+	if (!plugin->options->config_file)
+		return;
+	next = config_read(plugin->opts, plugin->opt_count);
+	if (!next) {
+		log_line(LOG_ERROR, "the options stay as they were");
+		return;
+	}
+	if (options_find_fixed(plugin->options, next, &fixed) || fixed) {
+		log_line(LOG_ERROR,
+			"%s cannot change while the broker runs: the options stay as "
+			"they were. Restart the broker to change it",
+			fixed ? fixed : "(out of memory)");
+		options_destroy(next);
+		return;
+	}
+	options_destroy(plugin->options);
+	plugin->options = next;
+	config_of_core(next, &config);
+	presence_configure(plugin->core, &config);
+	log_line(LOG_NOTICE, "options read again from %s", next->config_file);
+}

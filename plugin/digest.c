@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/plugin.h"
+
+struct digest {
+	struct table_node by_role;
+	uint64_t count, xor_of_hashes;
+	int64_t rev; /* the highest */
+	char role[];
+};
+
+static const uint64_t fnv_offset = 0xcbf29ce484222325, fnv_prime = 0x100000001b3;
+
+static uint64_t fnv1a(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * fnv_prime;
+	return hash;
+}
+
+/* FNV-1a 64 over the topic and, right behind it, the rev in decimal. */
+static uint64_t hash_of(const char *topic, int64_t rev)
+{
+	char digits[24];
+	(void)snprintf(digits, sizeof(digits), "%" PRId64, rev);
+	return fnv1a(fnv1a(fnv_offset, topic), digits);
+}
+
+static bool digest_matches(const struct table_node *node, const void *role)
+{
+	return !strcmp(TABLE_CONST_ENTRY(node, struct digest, by_role)->role, role);
+}
+
+static struct digest *digest_get_or_add(struct plugin *plugin, const char *role)
+{
+	uint64_t hash = fnv1a(fnv_offset, role);
+	struct table_node *node = table_find(&plugin->digests, hash, digest_matches, role);
+	if (node)
+		return TABLE_ENTRY(node, struct digest, by_role);
+	size_t size = strlen(role) + 1;
+	struct digest *digest = calloc(1, sizeof(*digest) + size);
+	if (!digest)
+		return NULL;
+	memcpy(digest->role, role, size);
+	digest->by_role.hash = hash;
+	table_insert(&plugin->digests, &digest->by_role);
+	return digest;
+}
+
+int digests_init(struct plugin *plugin)
+{
+	return table_init(&plugin->digests);
+}
+
+static void free_digest(struct table_node *node)
+{
+	free(TABLE_ENTRY(node, struct digest, by_role));
+}
+
+void digests_finish(struct plugin *plugin)
+{
+	table_clear(&plugin->digests, free_digest);
+	table_finish(&plugin->digests);
+}
+
+void digest_record(struct plugin *plugin, const char *role, const char *topic, int64_t previous_rev,
+	int64_t rev)
+{
+	struct digest *digest = digest_get_or_add(plugin, role);
+	if (!digest) {
+		/* From here on the digest of this role is wrong; watchers ask for a snapshot. */
+		plugin->refused[REFUSED_MEMORY]++;
+		return;
+	}
+	if (previous_rev) {
+		digest->xor_of_hashes ^= hash_of(topic, previous_rev);
+		digest->count--;
+	}
+	if (rev) {
+		digest->xor_of_hashes ^= hash_of(topic, rev);
+		digest->count++;
+	}
+	if (rev > digest->rev)
+		digest->rev = rev;
+}
+
+static void publish_digest(const struct table_node *node, void *context)
+{
+	const struct digest *digest = TABLE_CONST_ENTRY(node, struct digest, by_role);
+	char name[PRESENCE_TOPIC_MAX], value[128];
+	char role[PRESENCE_ENCODED_MAX + 1];
+	if (topic_encode(digest->role, role, sizeof(role)) < 0)
+		return;
+	(void)snprintf(name, sizeof(name), "digest/%s", role);
+	(void)snprintf(value, sizeof(value),
+		"{\"count\":%" PRIu64 ",\"xor\":\"%016" PRIx64 "\",\"rev\":%" PRId64 "}",
+		digest->count, digest->xor_of_hashes, digest->rev);
+	sys_value(context, name, value);
+}
+
+void digests_publish(struct plugin *plugin)
+{
+	table_each(&plugin->digests, publish_digest, plugin);
+}

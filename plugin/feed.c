@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "plugin/plugin.h"
+
+static void carry_out(struct plugin *plugin, const struct presence_effect *effect, int64_t now_ms)
+{
+	int err = PRESENCE_OK;
+	if (effect->type == PRESENCE_PUBLISH)
+		err = publish_record(plugin, effect);
+	else if (effect->type == PRESENCE_FORGOTTEN)
+		err = publish_cleared(plugin, &effect->record);
+	if (err) {
+		plugin->refused[REFUSED_MEMORY]++;
+		plugin->topics_unsaid = true;
+	}
+	if (effect->type == PRESENCE_PUBLISH)
+		return;
+	for (size_t i = 0; i < plugin->store_count; i++)
+		store_put(plugin->stores[i], effect, now_ms);
+}
+
+int plugin_feed(struct plugin *plugin, struct presence_event event)
+{
+	struct presence_effects effects;
+	event.now_ms = clock_now_ms();
+	event.wall_ms = clock_wall_ms();
+	int err = presence_step(plugin->core, &event, &effects);
+	for (size_t i = 0; i < effects.count; i++)
+		carry_out(plugin, &effects.item[i], event.now_ms);
+	return err;
+}
+
+const char *refusal_name(enum refusal why)
+{
+	static const char *const names[REFUSALS] = {
+		[REFUSED_ID] = "id",
+		[REFUSED_SUBJECTS] = "subjects_max",
+		[REFUSED_DEVICES] = "devices_max",
+		[REFUSED_MEMORY] = "memory",
+		[REFUSED_PUBLISH] = "publish",
+	};
+	return names[why];
+}
+
+void plugin_refuse(struct plugin *plugin, enum refusal why, const char *client_id, const char *what)
+{
+	uint64_t unsaid;
+	plugin->refused[why]++;
+	if (!log_allowed(&plugin->refused_log[why], clock_now_ms(), &unsaid))
+		return;
+	const char *name = client_id ? client_id : "(no client id)";
+	if (why == REFUSED_PUBLISH)
+		log_line(LOG_WARNING,
+			"client %.128s published on %.256s, where only presence may: "
+			"refused (and %llu more like it since the last such line)",
+			name, what, (unsigned long long)unsaid);
+	else
+		log_line(LOG_WARNING,
+			"client %.128s is not tracked: %s (and %llu more like it since "
+			"the last such line)",
+			name, what, (unsigned long long)unsaid);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "plugin/hooks.h"
+
+#include "wire/topic.h"
+
+/* Callbacks translate and hand over. */
+
+static int on_connect(struct plugin *plugin, void *data)
+{
+	const struct event_connect *connect = data;
+	client_connected(plugin, connect->client);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_basic_auth(struct plugin *plugin, void *data)
+{
+	const struct mosquitto_evt_basic_auth *auth = data;
+	tick_check_alive(plugin);
+	if (!plugin->is_inert)
+		client_asks(plugin, auth->client);
+	return plugin->options->auth_mode == AUTH_MODE_ALLOW ? MOSQ_ERR_SUCCESS
+							     : BROKER_PLUGIN_DEFER;
+}
+
+/* CLIENT_OFFLINE too: the end of a connection whose session the broker keeps. */
+static int on_disconnect(struct plugin *plugin, void *data)
+{
+	const struct mosquitto_evt_disconnect *disconnect = data;
+	client_disconnected(plugin, disconnect->client, disconnect->reason);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static bool is_ours(const struct options *options, const char *topic)
+{
+	return topic_under(topic, options->topic) || topic_under(topic, options->typing_topic);
+}
+
+/* Only 0 and ACL_DENIED are harmless answers: any other disconnects the client. */
+static int on_message(struct plugin *plugin, void *data)
+{
+	const struct mosquitto_evt_message *message = data;
+	if (plugin->is_inert)
+		return MOSQ_ERR_SUCCESS;
+	client_seen(plugin, message->client);
+	if (!is_ours(plugin->options, message->topic))
+		return MOSQ_ERR_SUCCESS;
+	plugin_refuse(
+		plugin, REFUSED_PUBLISH, mosquitto_client_id(message->client), message->topic);
+	return BROKER_ACL_DENIED;
+}
+
+static int on_tick(struct plugin *plugin, void *data)
+{
+	tick(plugin, data);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* 2.1 ends the broker for anything but success; on 2.0.x success keeps the event from the plugins
+ * behind us. */
+static int on_reload(struct plugin *plugin, void *data)
+{
+	(void)data;
+	config_reload(plugin);
+	return plugin->is_2_1 ? MOSQ_ERR_SUCCESS : BROKER_PLUGIN_DEFER;
+}
+
+enum versions { ALL_VERSIONS, ONLY_2_0, ONLY_2_1 };
+
+static const struct hook {
+	int event;
+	enum versions versions;
+	int (*run)(struct plugin *plugin, void *data);
+} hooks[] = {
+	{ EVENT_CONNECT, ONLY_2_1, on_connect },
+	{ EVENT_CLIENT_OFFLINE, ONLY_2_1, on_disconnect },
+	{ MOSQ_EVT_BASIC_AUTH, ONLY_2_0, on_basic_auth },
+	{ MOSQ_EVT_DISCONNECT, ALL_VERSIONS, on_disconnect },
+	{ MOSQ_EVT_MESSAGE, ALL_VERSIONS, on_message },
+	{ MOSQ_EVT_TICK, ALL_VERSIONS, on_tick },
+	{ MOSQ_EVT_RELOAD, ALL_VERSIONS, on_reload },
+};
+
+enum { HOOKS = sizeof(hooks) / sizeof(*hooks) };
+
+/* Every callback comes through here, so that the slowest can be shown. */
+static int on_event(int event, void *data, void *self)
+{
+	struct plugin *plugin = self;
+	int result = MOSQ_ERR_SUCCESS;
+	int64_t started_us = clock_now_us();
+	for (size_t i = 0; i < HOOKS; i++)
+		if (hooks[i].event == event)
+			result = hooks[i].run(plugin, data);
+	int64_t took_us = clock_now_us() - started_us;
+	if (took_us > plugin->callback_max_us)
+		plugin->callback_max_us = took_us;
+	return result;
+}
+
+static bool applies(const struct plugin *plugin, const struct hook *hook)
+{
+	switch (hook->versions) {
+	case ONLY_2_0:
+		return !plugin->is_2_1;
+	case ONLY_2_1:
+		return plugin->is_2_1;
+	case ALL_VERSIONS:
+		break;
+	}
+	return true;
+}
+
+/* Asking for CONNECT tells which broker this is. Loaded twice by one broker, 2.0.x says that the
+ * callback is there already; then it serves both. */
+static bool add(mosquitto_plugin_id_t *identifier, int event, struct plugin *plugin)
+{
+	int err = mosquitto_callback_register(identifier, event, on_event, NULL, plugin);
+	return err == MOSQ_ERR_SUCCESS || err == MOSQ_ERR_ALREADY_EXISTS;
+}
+
+bool hooks_register(struct plugin *plugin, mosquitto_plugin_id_t *identifier)
+{
+	plugin->is_2_1 = add(identifier, EVENT_CONNECT, plugin);
+	for (size_t i = 0; i < HOOKS; i++) {
+		if (!applies(plugin, &hooks[i]) || hooks[i].event == EVENT_CONNECT)
+			continue;
+		if (!add(identifier, hooks[i].event, plugin)) {
+			log_line(LOG_ERROR, "the broker does not let us hook event %d",
+				hooks[i].event);
+			return false;
+		}
+	}
+	return true;
+}
+
+void hooks_unregister(struct plugin *plugin, mosquitto_plugin_id_t *identifier)
+{
+	for (size_t i = 0; i < HOOKS; i++)
+		if (applies(plugin, &hooks[i]))
+			(void)mosquitto_callback_unregister(identifier, hooks[i].event, on_event,
+				NULL); /* gone already when it was loaded twice */
+}

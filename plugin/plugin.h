@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#ifndef PRESENCE_PLUGIN_PLUGIN_H
+#define PRESENCE_PLUGIN_PLUGIN_H
+
+/* What the plugin is made of. Everything here belongs to the broker's main thread. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/presence.h"
+#include "core/table.h"
+#include "plugin/broker_api.h"
+#include "store/store.h"
+#include "wire/identity.h"
+#include "wire/options.h"
+
+/* Why something was not done, as $SYS/broker/presence/refused/<why> counts it. */
+enum refusal {
+	REFUSED_ID,       /* an id that does not qualify: not tracked */
+	REFUSED_SUBJECTS, /* subjects_max: not tracked */
+	REFUSED_DEVICES,  /* devices_max: not tracked */
+	REFUSED_MEMORY,   /* no memory: not tracked, or said again later */
+	REFUSED_PUBLISH,  /* a client published where only presence may */
+	REFUSALS,
+};
+
+/* Says a thing at most once a minute, and how often it happened. */
+struct log_limit {
+	int64_t next_ms;
+	uint64_t unsaid;
+};
+
+enum { STORES_MAX = 2 };
+
+struct plugin {
+	struct options *options;
+	struct presence *core;
+	struct store *stores[STORES_MAX]; /* those that are configured */
+	size_t store_count;
+	struct store *redis;        /* one of them, or NULL */
+	bool is_2_1;                /* the broker has CONNECT */
+	unsigned loads;             /* how often the broker has loaded us */
+	struct mosquitto_opt *opts; /* the broker's, as long as we are loaded */
+	int opt_count;
+
+	/* clients.c */
+	struct table clients; /* by the broker's pointer: struct client */
+	struct client *pending_first, *pending_last;
+	uint64_t last_token;
+	uint64_t pointer_key;
+	bool username_was_accepted, username_refusal_was_said, late_was_said;
+
+	/* tick.c */
+	uint64_t ticks;
+	int64_t init_ms;
+	bool is_inert;      /* the broker never ticks */
+	bool topics_unsaid; /* a record could not be published: say all of them again */
+
+	/* sys.c, digest.c */
+	struct table values, digests;
+	int64_t sys_next_ms;
+	int64_t callback_max_us;
+	uint64_t refused[REFUSALS];
+	struct log_limit refused_log[REFUSALS];
+};
+
+/* One door: gives the event its times, steps the core and carries out the effects. */
+int plugin_feed(struct plugin *plugin, struct presence_event event);
+/* Counts why and warns at a limited rate; what names the client or topic. */
+void plugin_refuse(
+	struct plugin *plugin, enum refusal why, const char *client_id, const char *what);
+const char *refusal_name(enum refusal why);
+
+/* config.c: from the broker's options to ours. One log line and NULL when they are wrong. */
+struct options *config_read(const struct mosquitto_opt *opts, int count);
+void config_of_core(const struct options *options, struct presence_config *config);
+/* Starts what the options ask for. 0, or an error that is logged. */
+int config_start_stores(struct plugin *plugin);
+/* Reads config_file again: all of it or nothing. */
+void config_reload(struct plugin *plugin);
+
+/* clients.c: which connection is which session */
+int clients_init(struct plugin *plugin);
+void clients_finish(struct plugin *plugin);
+/* 2.1: it is connected. The same pointer again, before the loop has turned, is the same event. */
+void client_connected(struct plugin *plugin, struct mosquitto *pointer);
+/* 2.0.x: it asks to be let in; if nothing contradicts before the next tick, it was. */
+void client_asks(struct plugin *plugin, struct mosquitto *pointer);
+/* 2.0.x: the pointers that asked and were not refused are connected. */
+void clients_promote(struct plugin *plugin);
+void client_disconnected(struct plugin *plugin, struct mosquitto *pointer, int reason);
+/* It published: evidence, and on 2.0.x the first sign of clients that were let in unasked. */
+void client_seen(struct plugin *plugin, struct mosquitto *pointer);
+
+/* tick.c: what is due, bounded per turn of the loop */
+void tick(struct plugin *plugin, struct mosquitto_evt_tick *event);
+void tick_check_alive(struct plugin *plugin);
+
+/* broker_publish.c: the only place that publishes. Both are PRESENCE_ENOMEM or 0. */
+int publish_record(struct plugin *plugin, const struct presence_effect *effect);
+int publish_cleared(struct plugin *plugin, const struct presence_record *record);
+void publish_value(const char *topic, const char *value);
+
+/* digest.c: what all published records amount to, per role */
+int digests_init(struct plugin *plugin);
+void digests_finish(struct plugin *plugin);
+void digest_record(struct plugin *plugin, const char *role, const char *topic, int64_t previous_rev,
+	int64_t rev);
+void digests_publish(struct plugin *plugin);
+
+/* sys.c: $SYS/broker/presence */
+int sys_init(struct plugin *plugin);
+void sys_finish(struct plugin *plugin);
+void sys_publish_changes(struct plugin *plugin, int64_t now_ms);
+/* Publishes value under $SYS/broker/presence/<name> when it differs from what it was. */
+void sys_value(struct plugin *plugin, const char *name, const char *value);
+
+/* clock.c */
+int64_t clock_now_ms(void);  /* CLOCK_BOOTTIME: goes on while the machine sleeps */
+int64_t clock_wall_ms(void); /* CLOCK_REALTIME */
+int64_t clock_now_us(void);  /* CLOCK_MONOTONIC, to measure with */
+
+/* log.c: lines for the operator */
+enum log_level { LOG_NOTICE, LOG_WARNING, LOG_ERROR };
+__attribute__((format(printf, 2, 3))) void log_line(enum log_level level, const char *format, ...);
+/* True when it may be said now; *unsaid: how often it was not since. */
+bool log_allowed(struct log_limit *limit, int64_t now_ms, uint64_t *unsaid);
+
+#endif

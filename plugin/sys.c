@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugin/plugin.h"
+
+enum { INTERVAL_MS = 10000, VALUE_MAX = 128 };
+
+/* What was last published under a name, so that only changes are. */
+struct value {
+	struct table_node by_name;
+	char text[VALUE_MAX];
+	char name[];
+};
+
+static uint64_t hash_name(const char *name)
+{
+	/* Names are ours, or roles that the operator allows. */
+	uint64_t hash = 5381;
+	for (; *name; name++)
+		hash = hash * 33 + (unsigned char)*name;
+	return hash;
+}
+
+static bool value_matches(const struct table_node *node, const void *name)
+{
+	return !strcmp(TABLE_CONST_ENTRY(node, struct value, by_name)->name, name);
+}
+
+static struct value *value_get_or_add(struct plugin *plugin, const char *name)
+{
+	uint64_t hash = hash_name(name);
+	struct table_node *node = table_find(&plugin->values, hash, value_matches, name);
+	if (node)
+		return TABLE_ENTRY(node, struct value, by_name);
+	size_t size = strlen(name) + 1;
+	struct value *value = calloc(1, sizeof(*value) + size);
+	if (!value)
+		return NULL;
+	memcpy(value->name, name, size);
+	value->by_name.hash = hash;
+	table_insert(&plugin->values, &value->by_name);
+	return value;
+}
+
+int sys_init(struct plugin *plugin)
+{
+	return table_init(&plugin->values);
+}
+
+static void free_value(struct table_node *node)
+{
+	free(TABLE_ENTRY(node, struct value, by_name));
+}
+
+void sys_finish(struct plugin *plugin)
+{
+	table_clear(&plugin->values, free_value);
+	table_finish(&plugin->values);
+}
+
+void sys_value(struct plugin *plugin, const char *name, const char *text)
+{
+	char topic[PRESENCE_TOPIC_MAX];
+	struct value *value = value_get_or_add(plugin, name);
+	if (!value || !strcmp(value->text, text))
+		return;
+	(void)snprintf(value->text, sizeof(value->text), "%s", text);
+	(void)snprintf(topic, sizeof(topic), "$SYS/broker/presence/%s", name);
+	publish_value(topic, text);
+}
+
+static void sys_number(struct plugin *plugin, const char *name, int64_t number)
+{
+	char text[VALUE_MAX];
+	(void)snprintf(text, sizeof(text), "%" PRId64, number);
+	sys_value(plugin, name, text);
+}
+
+static void publish_online(void *context, const char *role, uint64_t online)
+{
+	char encoded[PRESENCE_ENCODED_MAX + 1], name[PRESENCE_TOPIC_MAX];
+	if (topic_encode(role, encoded, sizeof(encoded)) < 0)
+		return;
+	(void)snprintf(name, sizeof(name), "online/%s", encoded);
+	sys_number(context, name, (int64_t)online);
+}
+
+static void publish_refusals(struct plugin *plugin)
+{
+	char name[VALUE_MAX];
+	for (int why = 0; why < REFUSALS; why++) {
+		(void)snprintf(name, sizeof(name), "refused/%s", refusal_name(why));
+		sys_number(plugin, name, (int64_t)plugin->refused[why]);
+	}
+}
+
+static void publish_stores(struct plugin *plugin, int64_t now_ms)
+{
+	struct store_stats sum = { 0 }, stats;
+	for (size_t i = 0; i < plugin->store_count; i++) {
+		store_get_stats(plugin->stores[i], now_ms, &stats);
+		sum.queue += stats.queue;
+		sum.merged += stats.merged;
+		if (stats.lag_ms > sum.lag_ms)
+			sum.lag_ms = stats.lag_ms;
+	}
+	sys_number(plugin, "merged", (int64_t)sum.merged);
+	sys_number(plugin, "queue", (int64_t)sum.queue);
+	sys_number(plugin, "lag_ms", sum.lag_ms);
+	if (!plugin->redis)
+		return;
+	store_get_stats(plugin->redis, now_ms, &stats);
+	sys_value(plugin, "redis/state", store_state_name(stats.state));
+	sys_number(plugin, "redis/epoch", (int64_t)stats.epoch);
+	sys_number(plugin, "redis/gen", (int64_t)stats.gen);
+	sys_number(plugin, "redis/resyncs", (int64_t)stats.resyncs);
+	sys_number(plugin, "redis/fenced", (int64_t)stats.fenced);
+	sys_number(plugin, "redis/lost", (int64_t)stats.lost_connections);
+	sys_number(plugin, "redis/eviction", stats.evicting);
+}
+
+void sys_publish_changes(struct plugin *plugin, int64_t now_ms)
+{
+	if (now_ms < plugin->sys_next_ms)
+		return;
+	plugin->sys_next_ms = now_ms + INTERVAL_MS;
+	const struct presence_counts *counts = presence_counts(plugin->core);
+	sys_number(plugin, "subjects", (int64_t)counts->subjects);
+	sys_number(plugin, "sessions", (int64_t)counts->sessions);
+	sys_number(plugin, "transitions", (int64_t)counts->transitions);
+	sys_number(plugin, "forgotten", (int64_t)counts->forgotten);
+	sys_number(plugin, "stalls", (int64_t)counts->stalls);
+	sys_number(plugin, "tick_gap_max_ms", counts->tick_gap_max_ms);
+	sys_number(plugin, "callback_max_us", plugin->callback_max_us);
+	presence_each_role(plugin->core, publish_online, plugin);
+	publish_refusals(plugin);
+	publish_stores(plugin, now_ms);
+	digests_publish(plugin);
+}

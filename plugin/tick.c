@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "plugin/plugin.h"
+
+/* How long one turn of the loop may be ours, how often the clock is asked, and how long the broker
+ * may sleep: it must show us soon that it stood still (2.1 can sleep for hours). */
+enum { BUDGET_US = 10000, STEPS_PER_LOOK = 32, SLEEP_MAX_MS = 100, NEVER_TICKS_MS = 1000 };
+
+static bool is_over_budget(int64_t started_us, unsigned steps)
+{
+	return steps % STEPS_PER_LOOK == 0 && clock_now_us() - started_us > BUDGET_US;
+}
+
+static void hear(struct plugin *plugin, const struct store_message *message)
+{
+	static const enum log_level levels[] = {
+		[STORE_NOTICE] = LOG_NOTICE,
+		[STORE_WARNING] = LOG_WARNING,
+		[STORE_ERROR] = LOG_ERROR,
+	};
+	if (message->type == STORE_MESSAGE_LOG) {
+		log_line(levels[message->level], "%s", message->text);
+		return;
+	}
+	int err = plugin_feed(plugin, message->event);
+	if (err == PRESENCE_ESUBJECTS)
+		plugin_refuse(plugin, REFUSED_SUBJECTS, "(of an earlier boot)",
+			"a subject beyond subjects_max");
+	else if (err == PRESENCE_EDEVICES)
+		plugin_refuse(plugin, REFUSED_DEVICES, "(of an earlier boot)",
+			"a device beyond devices_max");
+	else if (err == PRESENCE_ENOMEM)
+		plugin_refuse(plugin, REFUSED_MEMORY, "(of an earlier boot)", "a subject");
+}
+
+static void hear_stores(struct plugin *plugin, int64_t started_us)
+{
+	unsigned steps = 0;
+	for (size_t i = 0; i < plugin->store_count; i++) {
+		struct store_message *message;
+		while (!is_over_budget(started_us, ++steps) &&
+			(message = store_take_message(plugin->stores[i]))) {
+			hear(plugin, message);
+			store_message_destroy(message);
+		}
+	}
+}
+
+static void settle_what_is_due(struct plugin *plugin, int64_t started_us)
+{
+	unsigned steps = 0;
+	do {
+		(void)plugin_feed(plugin, (struct presence_event){ .type = PRESENCE_TICK });
+	} while (presence_deadline(plugin->core) <= clock_now_ms() &&
+		!is_over_budget(started_us, ++steps));
+}
+
+/* 2.1 asks when to come again; 2.0.x ignores the answer and comes at least every 100 ms. */
+static void ask_for_next(const struct plugin *plugin, struct mosquitto_evt_tick *event)
+{
+	int64_t now_ms = clock_now_ms(), due_ms = presence_deadline(plugin->core);
+	int64_t wait_ms = due_ms < now_ms + SLEEP_MAX_MS ? due_ms - now_ms : SLEEP_MAX_MS;
+	event->next_s = 0;
+#if __has_include(<mosquitto/broker.h>)
+	event->next_ms = wait_ms < 1 ? 1 : (long)wait_ms;
+#else
+	event->next_ns = wait_ms < 1 ? 1 : (long)wait_ms; /* 2.1 reads this field in ms */
+#endif
+}
+
+void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
+{
+	int64_t started_us = clock_now_us(), now_ms = clock_now_ms();
+
+	plugin->ticks++;
+	plugin->is_inert = false;
+	clients_promote(plugin);
+	hear_stores(plugin, started_us);
+	settle_what_is_due(plugin, started_us);
+	if (plugin->topics_unsaid) {
+		plugin->topics_unsaid = false;
+		(void)plugin_feed(plugin,
+			(struct presence_event){
+				.type = PRESENCE_RESYNC,
+				.targets = PRESENCE_TARGET_TOPIC,
+			});
+	}
+	for (size_t i = 0; i < plugin->store_count; i++)
+		store_beat(plugin->stores[i], now_ms);
+	sys_publish_changes(plugin, now_ms);
+	if (plugin->is_2_1)
+		ask_for_next(plugin, event);
+}
+
+void tick_check_alive(struct plugin *plugin)
+{
+	if (plugin->ticks || plugin->is_inert || clock_now_ms() - plugin->init_ms < NEVER_TICKS_MS)
+		return;
+	plugin->is_inert = true;
+	log_line(LOG_ERROR,
+		"this broker never calls a plugin back between events, so nobody can be "
+		"tracked: Mosquitto 2.0.11 does that with per_listener_settings true. "
+		"Set per_listener_settings false, or use Mosquitto 2.0.21 or newer");
+}

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <stdio.h>
+
 #include "plugin/plugin.h"
 
 static void carry_out(struct plugin *plugin, const struct presence_effect *effect, int64_t now_ms)
@@ -44,18 +46,19 @@ const char *refusal_name(enum refusal why)
 void plugin_refuse(struct plugin *plugin, enum refusal why, const char *client_id, const char *what)
 {
 	uint64_t unsaid;
+	char more[64] = "";
 	plugin->refused[why]++;
 	if (!log_allowed(&plugin->refused_log[why], clock_now_ms(), &unsaid))
 		return;
+	if (unsaid)
+		(void)snprintf(more, sizeof(more), " (and %llu more since the last such line)",
+			(unsigned long long)unsaid);
 	const char *name = client_id ? client_id : "(no client id)";
 	if (why == REFUSED_PUBLISH)
 		log_line(LOG_WARNING,
-			"client %.128s published on %.256s, where only presence may: "
-			"refused (and %llu more like it since the last such line)",
-			name, what, (unsigned long long)unsaid);
+			"refused what client %.128s published on %.256s: only presence writes "
+			"there%s",
+			name, what, more);
 	else
-		log_line(LOG_WARNING,
-			"client %.128s is not tracked: %s (and %llu more like it since "
-			"the last such line)",
-			name, what, (unsigned long long)unsaid);
+		log_line(LOG_WARNING, "client %.128s is not tracked: %s%s", name, what, more);
 }

@@ -4,15 +4,6 @@
 
 #include "core/presence.h"
 
-/* What an operator said of a subject; PRESENCE_OVERRIDE_INVISIBLE shows as offline. */
-enum presence_override {
-	PRESENCE_OVERRIDE_NONE,
-	PRESENCE_OVERRIDE_ONLINE,
-	PRESENCE_OVERRIDE_AWAY,
-	PRESENCE_OVERRIDE_DND,
-	PRESENCE_OVERRIDE_INVISIBLE,
-};
-
 /* The status of a subject: highest_rank is the maximum over its devices up or lingering
  * (PRESENCE_OFFLINE when there is none). The same rule stands in Lua, in apply_1; both are held
  * to tests/vectors/merge.tsv. */

@@ -21,6 +21,19 @@ static const char *const sources[] = {
 	[PRESENCE_MANUAL] = "manual",
 };
 
+static const char *const overrides[] = {
+	[PRESENCE_OVERRIDE_NONE] = "none",
+	[PRESENCE_OVERRIDE_ONLINE] = "online",
+	[PRESENCE_OVERRIDE_AWAY] = "away",
+	[PRESENCE_OVERRIDE_DND] = "dnd",
+	[PRESENCE_OVERRIDE_INVISIBLE] = "invisible",
+};
+
+static const char *const activities[] = {
+	[PRESENCE_TYPING] = "typing",
+	[PRESENCE_RECORDING] = "recording",
+};
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
 static int parse(const char *const words[], size_t count, const char *word)
@@ -44,6 +57,16 @@ const char *presence_reason_name(enum presence_reason reason)
 const char *presence_source_name(enum presence_source source)
 {
 	return sources[source];
+}
+
+const char *presence_override_name(enum presence_override override)
+{
+	return overrides[override];
+}
+
+const char *presence_activity_name(enum presence_activity activity)
+{
+	return activities[activity];
 }
 
 int presence_status_parse(const char *word, enum presence_status *status)
@@ -70,5 +93,23 @@ int presence_source_parse(const char *word, enum presence_source *source)
 	if (found < 0)
 		return found;
 	*source = (enum presence_source)found;
+	return PRESENCE_OK;
+}
+
+int presence_override_parse(const char *word, enum presence_override *override)
+{
+	int found = parse(overrides, COUNT_OF(overrides), word);
+	if (found < 0)
+		return found;
+	*override = (enum presence_override)found;
+	return PRESENCE_OK;
+}
+
+int presence_activity_parse(const char *word, enum presence_activity *activity)
+{
+	int found = parse(activities, COUNT_OF(activities), word);
+	if (found < 0)
+		return found;
+	*activity = (enum presence_activity)found;
 	return PRESENCE_OK;
 }

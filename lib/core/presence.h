@@ -26,6 +26,7 @@ enum presence_error {
 	PRESENCE_ENOENT = -4,    /* no such token or subject: nothing to do */
 	PRESENCE_EEXIST = -5,    /* the token is in use: the event came twice */
 	PRESENCE_EINVAL = -6,    /* the bytes are not what they should be */
+	PRESENCE_ELIMIT = -7,    /* a limit per subject is reached */
 };
 
 /* The number is the rank in aggregation, and what Redis stores; one file holds it for C and Lua. */
@@ -43,6 +44,17 @@ enum presence_reason {
 };
 
 enum presence_source { PRESENCE_INFERRED, PRESENCE_APP, PRESENCE_MANUAL };
+
+/* What an operator, or the person, said of a subject as a whole. Invisible shows as offline. */
+enum presence_override {
+	PRESENCE_OVERRIDE_NONE,
+	PRESENCE_OVERRIDE_ONLINE,
+	PRESENCE_OVERRIDE_AWAY,
+	PRESENCE_OVERRIDE_DND,
+	PRESENCE_OVERRIDE_INVISIBLE,
+};
+
+enum presence_activity { PRESENCE_TYPING, PRESENCE_RECORDING };
 
 /* How a session ended, as far as the broker can tell. */
 enum presence_end {
@@ -73,18 +85,29 @@ struct presence_record {
 enum presence_event_type {
 	PRESENCE_CONNECTED,       /* token, client_id, role, id, device, unmatched */
 	PRESENCE_DISCONNECTED,    /* token, end */
-	PRESENCE_SEEN,            /* token: it published or asked: evidence for last_seen */
+	PRESENCE_SEEN,            /* token: it published or asked: evidence, and activity */
+	PRESENCE_HEARTBEAT,       /* token, interval_ms (0: the default): alive, but no activity */
+	PRESENCE_DECLARE,         /* token, status, note: what its device says of itself */
+	PRESENCE_UNDECLARE,       /* token: its device says nothing of itself */
+	PRESENCE_LEAVE,           /* token: its device is down until it beats or declares */
+	PRESENCE_TYPED,           /* token, conversation, activity, active */
+	PRESENCE_OVERRIDDEN,      /* role, id, override, note, until_ms */
 	PRESENCE_TICK,            /* the loop turns: settle at most one due deadline */
 	PRESENCE_RESTORED,        /* record, unmatched: what an earlier boot had published */
-	PRESENCE_RESTORED_DEVICE, /* role, id, device, last_seen_ms: up in an earlier boot */
-	PRESENCE_FORGET,          /* role, id: if it is offline */
-	PRESENCE_ASSERT,          /* role, id, targets: say it again */
-	PRESENCE_RESYNC,          /* targets: say everything again */
-	PRESENCE_REV_SEEN,        /* rev: never mint one at or below it */
+	PRESENCE_RESTORED_DEVICE, /* role, id, device, status, note, last_seen_ms: up then */
+	PRESENCE_RESTORED_OVERRIDE, /* role, id, override, note, until_ms, rev */
+	PRESENCE_FORGET,            /* role, id: if it is offline */
+	PRESENCE_ASSERT,            /* role, id, targets: say it again */
+	PRESENCE_RESYNC,            /* targets: say everything again */
+	PRESENCE_REV_SEEN,          /* rev: never mint one at or below it */
 };
 
 /* Where PRESENCE_ASSERT and PRESENCE_RESYNC repeat what is known. */
-enum presence_target { PRESENCE_TARGET_TOPIC = 1, PRESENCE_TARGET_STORE = 2 };
+enum presence_target {
+	PRESENCE_TARGET_TOPIC = 1,
+	PRESENCE_TARGET_STORE = 2,
+	PRESENCE_TARGET_DEVICES = 4, /* the topics of devices */
+};
 
 struct presence_event {
 	enum presence_event_type type;
@@ -99,15 +122,28 @@ struct presence_event {
 	unsigned targets; /* of enum presence_target */
 	int64_t rev;
 	int64_t last_seen_ms;
+	enum presence_status status;
+	const char *note; /* NULL: none; at most PRESENCE_NOTE_MAX bytes of UTF-8 */
+	int64_t interval_ms;
+	enum presence_override override;
+	int64_t until_ms; /* wall clock; 0: until it is cleared */
+	const char *conversation;
+	enum presence_activity activity;
+	bool active;
 	struct presence_record record;
 };
 
+#define PRESENCE_NOTE_MAX 128
+
 enum presence_effect_type {
-	PRESENCE_PUBLISH,   /* the record is now this: tell everyone */
-	PRESENCE_STORE,     /* device's contribution and the record that results */
-	PRESENCE_REFRESH,   /* the subject is still online: extend its life, note last_seen */
-	PRESENCE_FORGOTTEN, /* the subject is no more: clear its topic and its keys */
-	PRESENCE_RESYNCED,  /* every contribution has been said since PRESENCE_RESYNC */
+	PRESENCE_PUBLISH,        /* the record is now this: tell everyone */
+	PRESENCE_STORE,          /* device's contribution and the record that results */
+	PRESENCE_REFRESH,        /* the subject is still online: extend its life, note last_seen */
+	PRESENCE_FORGOTTEN,      /* the subject is no more: clear its topic and its keys */
+	PRESENCE_STORE_OVERRIDE, /* override, note, until, rev of it, and the record that results */
+	PRESENCE_DEVICE,         /* device is now rank: tell everyone; lingering does not count */
+	PRESENCE_ACTIVITY,       /* activity in conversation begins or ends: tell everyone */
+	PRESENCE_RESYNCED,       /* every contribution has been said since PRESENCE_RESYNC */
 };
 
 struct presence_effect {
@@ -120,9 +156,18 @@ struct presence_effect {
 	enum presence_status rank; /* PRESENCE_OFFLINE: it is down */
 	int64_t device_last_seen_ms;
 	const char *device_note;
+	int64_t device_since_ms;            /* PRESENCE_DEVICE: when rank became what it is */
+	enum presence_reason device_reason; /* PRESENCE_DEVICE: why */
+	enum presence_override override;    /* PRESENCE_STORE_OVERRIDE; NONE: it was cleared */
+	const char *override_note;
+	int64_t override_until_ms, override_rev;
+	const char *conversation; /* PRESENCE_ACTIVITY */
+	enum presence_activity activity;
+	bool active;
+	int64_t active_until_ms; /* wall clock: not heard of again by then, it is over */
 };
 
-#define PRESENCE_EFFECTS_MAX 4
+#define PRESENCE_EFFECTS_MAX 6
 
 /* Strings borrow from core: valid until the next presence_step(). */
 struct presence_effects {
@@ -135,6 +180,12 @@ struct presence_config {
 	int64_t grace_ms, grace_keepalive_ms, restart_grace_ms;
 	int64_t offline_retain_ms, unmatched_retain_ms;
 	int64_t refresh_ms; /* every online subject yields PRESENCE_REFRESH this often; 0: never */
+	int64_t heartbeat_interval_ms; /* of sessions that beat without naming theirs */
+	uint32_t heartbeat_misses;     /* intervals without a beat that take a device down */
+	int64_t away_after_ms;         /* without activity an undeclared device is away; 0: never */
+	bool device_topics;            /* PRESENCE_DEVICE is wanted */
+	/* What the goodbye of a client reads like on this broker, and so going invisible too. */
+	enum presence_reason goodbye;
 	uint32_t subjects_max, devices_max;
 	uint8_t hash_key[16]; /* random; ids come from strangers. Read at creation only. */
 };
@@ -153,7 +204,7 @@ void presence_destroy(struct presence *core);
 void presence_configure(struct presence *core, const struct presence_config *config);
 
 /* Apply one event. On error nothing has changed and effects is empty.
- * Only PRESENCE_CONNECTED, _RESTORED and _RESTORED_DEVICE allocate; ends and ticks cannot fail. */
+ * Ends, ticks, heartbeats and what is merely seen allocate nothing and cannot fail. */
 int presence_step(struct presence *core, const struct presence_event *event,
 	struct presence_effects *effects);
 
@@ -174,9 +225,13 @@ void presence_each_role(const struct presence *core,
 /* The words on the wire. presence_status_parse() answers PRESENCE_EINVAL for other words. */
 const char *presence_status_name(enum presence_status status);
 const char *presence_reason_name(enum presence_reason reason);
+const char *presence_override_name(enum presence_override override);
+const char *presence_activity_name(enum presence_activity activity);
 const char *presence_source_name(enum presence_source source);
 int presence_status_parse(const char *word, enum presence_status *status);
 int presence_reason_parse(const char *word, enum presence_reason *reason);
+int presence_override_parse(const char *word, enum presence_override *override);
+int presence_activity_parse(const char *word, enum presence_activity *activity);
 int presence_source_parse(const char *word, enum presence_source *source);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/state.h"
 
@@ -33,18 +34,24 @@ static void adopt(struct presence *core, struct subject *subject,
 	subject->previous_status = (uint8_t)record->previous;
 	int64_t previous_rev = subject->rev;
 	subject_publish_again(core, subject, event, effects);
-	effect_add_store(
-		core, effects, subject, NULL, PRESENCE_OFFLINE, previous_rev, event->now_ms);
+	effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
 }
 
-static void set_as_it_was(struct subject *subject, const struct presence_record *record)
+static void set_as_it_was(
+	const struct presence *core, struct subject *subject, const struct presence_event *event)
 {
+	const struct presence_record *record = &event->record;
+	int64_t age_ms = event->wall_ms - record->since_ms;
 	subject->status = (uint8_t)record->status;
 	subject->previous_status = (uint8_t)record->previous;
 	subject->reason = (uint8_t)record->reason;
 	subject->source = (uint8_t)record->source;
 	subject->published_devices = record->devices;
+	subject->published_note = note_hash(core, record->note);
+	subject->published_until_ms = record->until_ms;
 	subject->since_ms = record->since_ms;
+	/* On a wall clock that has stepped back, it went offline now. */
+	subject->offline_ms = event->now_ms - (age_ms > 0 ? age_ms : 0);
 	subject->last_seen_ms = record->last_seen_ms;
 	subject->rev = record->rev;
 	subject->judge = true;
@@ -58,18 +65,80 @@ int restore_subject(
 	const struct presence_record *record = &event->record;
 	restore_rev(core, record->rev);
 	struct subject *subject = subject_find(core, record->role, record->id);
-	if (subject) {
+	if (subject && (subject->rev || subject->devices)) {
 		adopt(core, subject, event, effects);
 		return PRESENCE_OK;
 	}
-	if (core->counts.subjects >= core->config.subjects_max)
+	if (!subject && core->counts.subjects >= core->config.subjects_max)
 		return PRESENCE_ESUBJECTS;
-	if (state_reserve(core) ||
-		!(subject = subject_add(core, record->role, record->id, event->unmatched)))
+	if (state_reserve(core))
 		return PRESENCE_ENOMEM;
-	set_as_it_was(subject, record);
+	/* An override may have been restored before it. */
+	if (!subject)
+		subject = subject_add(core, record->role, record->id, event->unmatched);
+	if (!subject)
+		return PRESENCE_ENOMEM;
+	set_as_it_was(core, subject, event);
 	bool offline = record->status == PRESENCE_OFFLINE;
 	subject_wait(core, subject, offline ? event->now_ms : grace_end_ms(core, event->now_ms));
+	return PRESENCE_OK;
+}
+
+/* The store does not tell what a device declared from what was inferred; but only the latter is
+ * online without a note, or away without one where silence makes away. */
+static bool was_inferred(const struct presence *core, const struct presence_event *event)
+{
+	if (event->note && event->note[0])
+		return false;
+	return event->status == PRESENCE_ONLINE ||
+		(event->status == PRESENCE_AWAY && core->config.away_after_ms);
+}
+
+static struct device *device_as_it_was(
+	const struct presence *core, const struct presence_event *event)
+{
+	struct device *device = device_create(event->device);
+	if (!device)
+		return NULL;
+	if (event->note && event->note[0] && !(device->note = strdup(event->note))) {
+		free(device);
+		return NULL;
+	}
+	device->restored = true;
+	device->last_seen_ms = event->last_seen_ms;
+	if (was_inferred(core, event))
+		device->idle = event->status == PRESENCE_AWAY;
+	else
+		device->declared = (uint8_t)event->status;
+	device->stored = (uint8_t)event->status;
+	device->stored_note = note_hash(core, device->note);
+	return device;
+}
+
+static int linger(struct presence *core, struct subject *subject,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	struct device *device = device_as_it_was(core, event);
+	struct session *session = device ? calloc(1, sizeof(*session)) : NULL;
+	if (!session || state_reserve(core)) {
+		free(session);
+		if (device)
+			free(device->note);
+		free(device);
+		return PRESENCE_ENOMEM;
+	}
+	device_add(core, subject, device);
+	device->declaration = ++subject->declarations;
+	device->sessions = session;
+	session->device = device;
+	session->restored = true;
+	session->due.kind = DUE_SESSION;
+	core->waiting_users++;
+	session_linger(
+		core, session, PRESENCE_REASON_BROKER_RESTART, grace_end_ms(core, event->now_ms));
+	/* The subject is back already, on another device: this one counts too, for its grace. */
+	if (!subject->judge)
+		device_settle(core, device, event, PRESENCE_REASON_BROKER_RESTART, effects);
 	return PRESENCE_OK;
 }
 
@@ -84,44 +153,24 @@ int restore_device(
 	bool in_time = grace_end_ms(core, event->now_ms) > event->now_ms;
 	if (!subject->judge && !(subject->devices && in_time)) {
 		/* Judged without it: the store need only hear that it is down. */
-		effect_add_store(core, effects, subject, NULL, PRESENCE_OFFLINE, 0, event->now_ms);
+		effect_add_store(core, effects, subject, NULL, 0, event->now_ms);
 		effects->item[0].device = event->device;
 		return PRESENCE_OK;
 	}
 	if (subject->device_count >= core->config.devices_max)
 		return PRESENCE_EDEVICES;
-	struct device *device = device_create(event->device);
-	struct session *session = device ? calloc(1, sizeof(*session)) : NULL;
-	if (!session || state_reserve(core)) {
-		free(session);
-		free(device);
-		return PRESENCE_ENOMEM;
-	}
-	device->restored = true;
-	device->last_seen_ms = event->last_seen_ms;
-	device_add(core, subject, device);
-	device->sessions = session;
-	session->device = device;
-	session->restored = true;
-	session->due.kind = DUE_SESSION;
-	session_linger(
-		core, session, PRESENCE_REASON_BROKER_RESTART, grace_end_ms(core, event->now_ms));
-	/* The subject is back already, on another device: this one counts too, for its grace. */
-	if (!subject->judge)
-		(void)subject_settle(core, subject, event, PRESENCE_REASON_BROKER_RESTART, effects);
-	return PRESENCE_OK;
+	return linger(core, subject, event, effects);
 }
 
 void restore_judge(struct presence *core, struct subject *subject,
 	const struct presence_event *event, struct presence_effects *effects)
 {
-	/* Its devices are judged one by one. */
-	if (subject->devices) {
+	/* Its devices are judged one by one; invisible ones need not be. */
+	if (subject->devices && subject->status != PRESENCE_OFFLINE) {
 		deadline_clear(&core->waiting, &subject->due);
 		return;
 	}
 	int64_t previous_rev = subject_settle(
 		core, subject, event, PRESENCE_REASON_BROKER_RESTART, effects);
-	effect_add_store(
-		core, effects, subject, NULL, PRESENCE_OFFLINE, previous_rev, event->now_ms);
+	effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
 }

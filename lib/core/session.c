@@ -13,7 +13,7 @@ static bool token_matches(const struct table_node *node, const void *key)
 	return true; /* the hash is the token */
 }
 
-static struct session *session_find(const struct presence *core, uint64_t token)
+struct session *session_find(const struct presence *core, uint64_t token)
 {
 	struct table_node *node = table_find(&core->tokens, token, token_matches, NULL);
 	return node ? TABLE_ENTRY(node, struct session, by_token) : NULL;
@@ -27,16 +27,25 @@ static void unlink_from_device(struct session *session)
 	*link = session->next;
 }
 
-static void session_remove(struct presence *core, struct session *session)
+/* Sessions of whom nobody may see are not counted where everybody reads. */
+static void count_session(struct presence *core, const struct session *session, int change)
+{
+	if (!subject_is_hidden(session->device->subject))
+		core->counts.sessions += (uint64_t)change;
+}
+
+void session_remove(struct presence *core, struct session *session)
 {
 	deadline_clear(&core->waiting, &session->due);
+	core->waiting_users--;
 	unlink_from_device(session);
 	if (!session->restored) {
 		table_remove(&core->tokens, &session->by_token);
 		table_remove(&core->clients, &session->by_client);
+		activity_end(core, session->device->subject, session->by_token.hash, core->tick_ms);
 	}
 	if (session->live)
-		core->counts.sessions--;
+		count_session(core, session, -1);
 	free(session);
 }
 
@@ -44,7 +53,7 @@ void session_linger(struct presence *core, struct session *session, enum presenc
 	int64_t until_ms)
 {
 	if (session->live)
-		core->counts.sessions--;
+		count_session(core, session, -1);
 	session->live = false;
 	session->reason = (uint8_t)reason;
 	deadline_set(&core->waiting, &session->due, until_ms);
@@ -66,19 +75,8 @@ static void session_end(struct presence *core, struct session *session, enum pre
 	const struct presence_event *event, struct presence_effects *effects)
 {
 	struct device *device = session->device;
-	struct subject *subject = device->subject;
-
 	session_remove(core, session);
-	if (device->sessions)
-		return;
-	device_remove(core, device);
-	/* Restored and not judged: its other devices may still come back, and then it never left.
-	 */
-	bool undecided = subject->judge && subject->devices;
-	int64_t previous_rev = undecided ? subject->rev
-					 : subject_settle(core, subject, event, reason, effects);
-	effect_add_store(
-		core, effects, subject, device, PRESENCE_OFFLINE, previous_rev, event->now_ms);
+	device_settle(core, device, event, reason, effects);
 }
 
 struct same_client {
@@ -164,8 +162,20 @@ static struct session *session_add(
 	arrival->device->sessions = session;
 	table_insert(&core->tokens, &session->by_token);
 	table_insert(&core->clients, &session->by_client);
-	core->counts.sessions++;
+	core->waiting_users++;
+	count_session(core, session, 1);
 	return session;
+}
+
+/* A device that comes back says what it said before, but no longer that it is offline. */
+static void begin(struct device *device, const struct presence_event *event)
+{
+	device->last_seen_ms = event->wall_ms;
+	device->active_ms = event->now_ms;
+	device->idle = false;
+	if (device->declared == PRESENCE_OFFLINE)
+		device->declared = UNDECLARED;
+	subject_evidence(device->subject, event->wall_ms);
 }
 
 int session_connect(
@@ -180,8 +190,7 @@ int session_connect(
 
 	if (arrival.evicted)
 		subject_forget(core, arrival.evicted, event->now_ms, effects);
-	bool arrives = arrival.new_device != NULL;
-	if (arrives) {
+	if (arrival.new_device) {
 		arrival.device = arrival.new_device;
 		device_add(core, arrival.subject, arrival.device);
 	}
@@ -189,14 +198,9 @@ int session_connect(
 	drop_lingering(core, arrival.device);
 	end_elsewhere(core, session->by_client.hash, arrival.subject, event->now_ms);
 
-	arrival.device->last_seen_ms = event->wall_ms;
-	subject_evidence(arrival.subject, event->wall_ms);
-	int64_t previous_rev = subject_settle(
-		core, arrival.subject, event, PRESENCE_REASON_CONNECT, effects);
-	if (arrives || arrival.device->restored)
-		effect_add_store(core, effects, arrival.subject, arrival.device, PRESENCE_ONLINE,
-			previous_rev, event->now_ms);
-	arrival.device->restored = false;
+	begin(arrival.device, event);
+	session_rearm(core, session, event->now_ms);
+	device_settle(core, arrival.device, event, PRESENCE_REASON_CONNECT, effects);
 	return PRESENCE_OK;
 }
 
@@ -254,41 +258,42 @@ static bool has_other_live(const struct session *session)
 	return other != NULL;
 }
 
+static void note_end(const struct session *session, const struct presence_event *event)
+{
+	if (event->end != PRESENCE_END_DISCONNECT && event->end != PRESENCE_END_LOST)
+		return;
+	if (event->wall_ms > session->device->last_seen_ms)
+		session->device->last_seen_ms = event->wall_ms;
+	subject_evidence(session->device->subject, event->wall_ms);
+}
+
 int session_disconnect(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	struct session *session = session_find(core, event->token);
 	if (!session || !session->live)
 		return PRESENCE_ENOENT;
-	if (event->end == PRESENCE_END_DISCONNECT || event->end == PRESENCE_END_LOST)
-		session_seen(core, event);
+	/* A silent one is down already: it neither lingers nor was it seen. */
+	if (!session->silent)
+		note_end(session, event);
 	int64_t for_ms = linger_ms(core, event->end, event->now_ms);
 	enum presence_reason reason = reason_of(event->end);
-	if (for_ms == AT_ONCE || has_other_live(session))
+	if (for_ms == AT_ONCE || session->silent || has_other_live(session)) {
 		session_end(core, session, reason, event, effects);
+		return PRESENCE_OK;
+	}
+	session_linger(core, session, reason, event->now_ms + for_ms);
+	activity_end(core, session->device->subject, event->token, event->now_ms);
+	/* Its own topic knows no grace. */
+	device_settle(core, session->device, event, reason, effects);
+	return PRESENCE_OK;
+}
+
+void session_due(struct presence *core, struct session *session, const struct presence_event *event,
+	struct presence_effects *effects)
+{
+	if (session->live)
+		session_missed(core, session, event, effects);
 	else
-		session_linger(core, session, reason, event->now_ms + for_ms);
-	return PRESENCE_OK;
-}
-
-int session_seen(struct presence *core, const struct presence_event *event)
-{
-	struct session *session = session_find(core, event->token);
-	if (!session)
-		return PRESENCE_ENOENT;
-	if (event->wall_ms > session->device->last_seen_ms)
-		session->device->last_seen_ms = event->wall_ms;
-	subject_evidence(session->device->subject, event->wall_ms);
-	return PRESENCE_OK;
-}
-
-void session_expire(struct presence *core, struct session *session,
-	const struct presence_event *event, struct presence_effects *effects)
-{
-	session_end(core, session, session->reason, event, effects);
-}
-
-void session_destroy(struct presence *core, struct session *session)
-{
-	session_remove(core, session);
+		session_end(core, session, session->reason, event, effects);
 }

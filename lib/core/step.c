@@ -27,21 +27,37 @@ struct presence *presence_create(const struct presence_config *config, int64_t n
 /* Frees what the effects of the step before have borrowed. */
 static void bury(struct presence *core)
 {
+	if (core->gone_device)
+		free(core->gone_device->note);
 	free(core->gone_device);
-	core->gone_device = NULL;
+	free(core->gone_override);
+	free(core->gone_activity);
+	free(core->gone_note);
 	subject_destroy(core, core->gone_subject);
+	core->gone_device = NULL;
+	core->gone_override = NULL;
+	core->gone_activity = NULL;
+	core->gone_note = NULL;
 	core->gone_subject = NULL;
 }
 
-static void destroy_devices(struct presence *core, struct subject *subject)
+static void destroy_subject(struct presence *core, struct subject *subject)
 {
+	struct presence_effects unused = { 0 };
 	while (subject->devices) {
 		struct device *device = subject->devices;
 		while (device->sessions)
-			session_destroy(core, device->sessions);
+			session_remove(core, device->sessions);
 		device_remove(core, device);
 		bury(core);
 	}
+	while (subject->activities) {
+		activity_remove(core, subject->activities);
+		bury(core);
+	}
+	override_remove(core, subject);
+	subject_forget(core, subject, 0, &unused);
+	bury(core);
 }
 
 void presence_destroy(struct presence *core)
@@ -49,12 +65,8 @@ void presence_destroy(struct presence *core)
 	if (!core)
 		return;
 	bury(core);
-	while (core->first) {
-		struct presence_effects unused = { 0 };
-		destroy_devices(core, core->first);
-		subject_forget(core, core->first, 0, &unused);
-		bury(core);
-	}
+	while (core->first)
+		destroy_subject(core, core->first);
 	table_finish(&core->roles);
 	table_finish(&core->subjects);
 	table_finish(&core->tokens);
@@ -75,15 +87,15 @@ void presence_configure(struct presence *core, const struct presence_config *con
 		core->config.hash_key[i] = key[i];
 }
 
+/* One event brings in a subject, a session and something else at most. */
+enum { NEW_USERS = 3 };
+
 int state_reserve(struct presence *core)
 {
-	/* Lingering sessions are as many as devices at most, for each of them lingers on one. */
-	size_t subjects = core->counts.subjects + 1;
-	size_t sessions = core->tokens.count + core->counts.devices + 1;
-	if (deadlines_reserve(&core->waiting, subjects + sessions))
+	if (deadlines_reserve(&core->waiting, core->waiting_users + NEW_USERS))
 		return PRESENCE_ENOMEM;
 	for (int kind = 0; kind < OFFLINE_KINDS; kind++)
-		if (deadlines_reserve(&core->offline[kind], subjects))
+		if (deadlines_reserve(&core->offline[kind], core->counts.subjects + 1))
 			return PRESENCE_ENOMEM;
 	return PRESENCE_OK;
 }
@@ -115,10 +127,26 @@ static void settle_waiting(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	struct deadline *first = deadlines_first(&core->waiting);
-	if (first->kind == DUE_SESSION)
-		session_expire(core, TABLE_ENTRY(first, struct session, due), event, effects);
-	else
+	switch ((enum deadline_kind)first->kind) {
+	case DUE_SESSION:
+		session_due(core, TABLE_ENTRY(first, struct session, due), event, effects);
+		return;
+	case DUE_OVERRIDE:
+		override_expire(core, TABLE_ENTRY(first, struct override, due), event, effects);
+		return;
+	case DUE_ACTIVITY:
+		activity_settle(core, TABLE_ENTRY(first, struct activity, due), event, effects);
+		return;
+	case DUE_JUDGE:
 		restore_judge(core, TABLE_ENTRY(first, struct subject, due), event, effects);
+		return;
+	case DUE_CLEAR:
+		subject_forget(
+			core, TABLE_ENTRY(first, struct subject, due), event->now_ms, effects);
+		return;
+	case DUE_FORGET: /* never in this heap */
+		return;
+	}
 }
 
 static void tick(
@@ -150,9 +178,9 @@ static int forget(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	struct subject *subject = subject_find(core, event->role, event->id);
-	if (!subject)
+	if (!subject || !subject->rev)
 		return PRESENCE_ENOENT;
-	if (subject->devices || subject->judge)
+	if (subject->status != PRESENCE_OFFLINE || subject->judge)
 		return PRESENCE_EEXIST;
 	subject_forget(core, subject, event->now_ms, effects);
 	return PRESENCE_OK;
@@ -179,7 +207,19 @@ int presence_step(
 	case PRESENCE_DISCONNECTED:
 		return session_disconnect(core, event, effects);
 	case PRESENCE_SEEN:
-		return session_seen(core, event);
+		return session_seen(core, event, effects);
+	case PRESENCE_HEARTBEAT:
+		return session_heartbeat(core, event, effects);
+	case PRESENCE_DECLARE:
+		return session_declare(core, event, effects);
+	case PRESENCE_UNDECLARE:
+		return session_undeclare(core, event, effects);
+	case PRESENCE_LEAVE:
+		return session_leave(core, event, effects);
+	case PRESENCE_TYPED:
+		return activity_note(core, event, effects);
+	case PRESENCE_OVERRIDDEN:
+		return override_set(core, event, effects);
 	case PRESENCE_TICK:
 		tick(core, event, effects);
 		return PRESENCE_OK;
@@ -187,6 +227,8 @@ int presence_step(
 		return restore_subject(core, event, effects);
 	case PRESENCE_RESTORED_DEVICE:
 		return restore_device(core, event, effects);
+	case PRESENCE_RESTORED_OVERRIDE:
+		return override_restore(core, event, effects);
 	case PRESENCE_FORGET:
 		return forget(core, event, effects);
 	case PRESENCE_ASSERT:
@@ -205,7 +247,7 @@ int presence_lookup(const struct presence *core, const char *role, const char *i
 	struct presence_record *record)
 {
 	const struct subject *subject = subject_find(core, role, id);
-	if (!subject)
+	if (!subject || !subject->rev)
 		return PRESENCE_ENOENT;
 	subject_record(subject, record);
 	return PRESENCE_OK;

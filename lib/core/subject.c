@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/merge.h"
 #include "core/siphash.h"
 #include "core/state.h"
 
@@ -119,7 +118,13 @@ struct subject *subject_add(
 	/* At the front, where walks that are under way have passed: it speaks for itself. */
 	link_first(core, subject);
 	core->counts.subjects++;
+	core->waiting_users++;
 	return subject;
+}
+
+uint64_t note_hash(const struct presence *core, const char *note)
+{
+	return note ? state_hash(core, note, "") | 1 : 0; /* 0 is none */
 }
 
 static struct deadlines *offline_of(struct presence *core, const struct subject *subject)
@@ -134,8 +139,8 @@ static int64_t retain_ms(const struct presence *core, bool unmatched)
 
 static void clear_due(struct presence *core, struct subject *subject)
 {
-	bool judge = subject->due.kind == DUE_JUDGE;
-	deadline_clear(judge ? &core->waiting : offline_of(core, subject), &subject->due);
+	bool forget = subject->due.kind == DUE_FORGET;
+	deadline_clear(forget ? offline_of(core, subject) : &core->waiting, &subject->due);
 }
 
 void subject_wait(struct presence *core, struct subject *subject, int64_t at_ms)
@@ -145,15 +150,23 @@ void subject_wait(struct presence *core, struct subject *subject, int64_t at_ms)
 	deadline_set(&core->waiting, &subject->due, at_ms);
 }
 
-static void wait_to_be_forgotten(
-	struct presence *core, struct subject *subject, const struct presence_event *event)
+static bool must_be_remembered(const struct subject *subject)
+{
+	return subject->devices || subject->override;
+}
+
+/* Published as offline: for as long as offline records are kept, whoever is behind it. */
+static void wait_to_be_forgotten(struct presence *core, struct subject *subject)
 {
 	clear_due(core, subject);
-	subject->due.kind = DUE_FORGET;
-	/* Restored, it went offline in the past; on a clock that has stepped, now. */
-	int64_t age_ms = event->wall_ms - subject->since_ms;
-	deadline_set(offline_of(core, subject), &subject->due,
-		event->now_ms - (age_ms > 0 ? age_ms : 0));
+	if (!must_be_remembered(subject)) {
+		subject->due.kind = DUE_FORGET;
+		deadline_set(offline_of(core, subject), &subject->due, subject->offline_ms);
+	} else if (subject->rev) {
+		subject->due.kind = DUE_CLEAR;
+		deadline_set(&core->waiting, &subject->due,
+			subject->offline_ms + retain_ms(core, subject->unmatched));
+	}
 }
 
 void subject_destroy(struct presence *core, struct subject *subject)
@@ -193,12 +206,13 @@ int64_t subject_forget_deadline(const struct presence *core, struct subject **ne
 
 void subject_evidence(struct subject *subject, int64_t wall_ms)
 {
-	if (wall_ms > subject->last_seen_ms)
+	if (wall_ms > subject->last_seen_ms && !subject_is_hidden(subject))
 		subject->last_seen_ms = wall_ms;
 }
 
 void subject_record(const struct subject *subject, struct presence_record *record)
 {
+	struct aggregate now;
 	*record = (struct presence_record){
 		.role = subject->role->name,
 		.id = subject->id,
@@ -211,40 +225,14 @@ void subject_record(const struct subject *subject, struct presence_record *recor
 		.last_seen_ms = subject->last_seen_ms,
 		.rev = subject->rev,
 	};
-}
-
-struct presence_effect *effect_add(struct presence *core, struct presence_effects *effects,
-	enum presence_effect_type type, const struct subject *subject, int64_t now_ms)
-{
-	assert(effects->count < PRESENCE_EFFECTS_MAX);
-	struct presence_effect *effect = &effects->item[effects->count++];
-	*effect = (struct presence_effect){ .type = type };
-	if (!subject)
-		return effect;
-	subject_record(subject, &effect->record);
-	if (subject->status == PRESENCE_OFFLINE) {
-		int64_t left_ms = retain_ms(core, subject->unmatched);
-		if (subject->due.kind == DUE_FORGET && subject->due.place)
-			left_ms += subject->due.at_ms - now_ms;
-		effect->retain_ms = left_ms > 0 ? left_ms : 0;
+	if (subject->published_note) {
+		aggregate(subject, &now);
+		record->note = now.note;
 	}
-	return effect;
+	record->until_ms = subject->published_until_ms;
 }
 
-void effect_add_store(struct presence *core, struct presence_effects *effects,
-	const struct subject *subject, const struct device *device, enum presence_status rank,
-	int64_t previous_rev, int64_t now_ms)
-{
-	struct presence_effect *effect = effect_add(core, effects, PRESENCE_STORE, subject, now_ms);
-	effect->previous_rev = previous_rev;
-	effect->rank = rank;
-	if (device) {
-		effect->device = device->name;
-		effect->device_last_seen_ms = device->last_seen_ms;
-	}
-}
-
-static int64_t mint_rev(struct presence *core, int64_t wall_ms)
+int64_t state_mint_rev(struct presence *core, int64_t wall_ms)
 {
 	int64_t from_clock = wall_ms * 1000;
 	core->rev = from_clock > core->rev ? from_clock : core->rev + 1;
@@ -256,48 +244,59 @@ static void publish(struct presence *core, struct subject *subject,
 {
 	/* What an earlier boot published is not among what this one has. */
 	int64_t previous_rev = subject->judge ? 0 : subject->rev;
-	subject->rev = mint_rev(core, event->wall_ms);
+	subject->rev = state_mint_rev(core, event->wall_ms);
 	effect_add(core, effects, PRESENCE_PUBLISH, subject, event->now_ms)->previous_rev =
 		previous_rev;
 }
 
-static void set_status(struct subject *subject, enum presence_status status, int64_t wall_ms)
+static void set_status(
+	struct subject *subject, enum presence_status status, const struct presence_event *event)
 {
 	if (subject->status == PRESENCE_OFFLINE)
 		subject->role->online++;
-	if (status == PRESENCE_OFFLINE)
+	if (status == PRESENCE_OFFLINE) {
 		subject->role->online--;
+		subject->offline_ms = event->now_ms;
+	}
 	subject->previous_status = subject->status;
 	subject->status = (uint8_t)status;
-	subject->since_ms = wall_ms;
+	subject->since_ms = event->wall_ms;
+}
+
+static bool differs(
+	const struct presence *core, const struct subject *subject, const struct aggregate *now)
+{
+	return now->status != subject->status || now->devices != subject->published_devices ||
+		note_hash(core, now->note) != subject->published_note ||
+		now->until_ms != subject->published_until_ms;
 }
 
 int64_t subject_settle(struct presence *core, struct subject *subject,
 	const struct presence_event *event, enum presence_reason reason,
 	struct presence_effects *effects)
 {
-	/* Until devices can declare, each one that is there is online. */
-	enum presence_status highest_rank = subject->devices ? PRESENCE_ONLINE : PRESENCE_OFFLINE;
-	enum presence_status status = presence_merge(highest_rank, PRESENCE_OVERRIDE_NONE);
-	uint32_t devices = status == PRESENCE_OFFLINE ? 0 : subject->device_count;
-	bool changed = status != subject->status || devices != subject->published_devices;
+	struct aggregate now;
 	int64_t previous_rev = subject->rev;
 
-	if (status != subject->status)
-		set_status(subject, status, event->wall_ms);
+	aggregate(subject, &now);
+	bool changed = differs(core, subject, &now);
+	if (now.status != subject->status)
+		set_status(subject, now.status, event);
 	if (changed) {
-		subject->published_devices = devices;
+		subject->published_devices = now.devices;
+		subject->published_note = note_hash(core, now.note);
+		subject->published_until_ms = now.until_ms;
 		subject->reason = (uint8_t)reason;
-		subject->source = PRESENCE_INFERRED;
+		subject->source = (uint8_t)now.source;
 		core->counts.transitions++;
 	}
-	if (!subject->devices)
-		wait_to_be_forgotten(core, subject, event);
-	else if (changed || subject->judge)
-		clear_due(core, subject);
 	if (changed || subject->judge)
 		publish(core, subject, event, effects);
 	subject->judge = false;
+	if (subject->status == PRESENCE_OFFLINE)
+		wait_to_be_forgotten(core, subject);
+	else
+		clear_due(core, subject);
 	return previous_rev;
 }
 
@@ -307,22 +306,36 @@ void subject_publish_again(struct presence *core, struct subject *subject,
 	publish(core, subject, event, effects);
 }
 
-void subject_forget(struct presence *core, struct subject *subject, int64_t now_ms,
-	struct presence_effects *effects)
+static void remove_subject(struct presence *core, struct subject *subject)
 {
-	assert(!subject->devices && !core->gone_subject);
-	struct presence_effect *effect = effect_add(
-		core, effects, PRESENCE_FORGOTTEN, subject, now_ms);
-	effect->previous_rev = subject->rev;
-	if (subject->status != PRESENCE_OFFLINE)
-		subject->role->online--;
+	assert(!core->gone_subject);
+	while (subject->activities) {
+		activity_remove(core, subject->activities);
+		free(core->gone_activity);
+		core->gone_activity = NULL;
+	}
 	clear_due(core, subject);
 	unlink_subject(core, subject);
 	table_remove(&core->subjects, &subject->by_name);
 	subject->role->subjects--;
 	core->counts.subjects--;
-	core->counts.forgotten++;
+	core->waiting_users--;
 	core->gone_subject = subject;
+}
+
+void subject_forget(struct presence *core, struct subject *subject, int64_t now_ms,
+	struct presence_effects *effects)
+{
+	struct presence_effect *effect = effect_add(
+		core, effects, PRESENCE_FORGOTTEN, subject, now_ms);
+	effect->previous_rev = subject->rev;
+	core->counts.forgotten++;
+	if (!must_be_remembered(subject)) {
+		remove_subject(core, subject);
+		return;
+	}
+	clear_due(core, subject);
+	subject->rev = 0;
 }
 
 struct each_role {

@@ -46,6 +46,29 @@ int64_t walk_deadline(const struct presence *core)
 	return core->config.refresh_ms ? core->refresh_ms : INT64_MAX;
 }
 
+/* What its own topic shows: nothing of whom nobody may see. */
+static void say_shown(struct presence *core, struct device *device,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	bool is_hidden = subject_is_hidden(device->subject);
+	enum presence_status shown = is_hidden ? PRESENCE_OFFLINE : device_shown(device);
+	if (!core->config.device_topics || shown == device->shown)
+		return;
+	device->shown = (uint8_t)shown;
+	device->shown_since_ms = event->wall_ms;
+	effect_add_device(core, effects, device,
+		is_hidden ? core->config.goodbye : PRESENCE_REASON_CONNECT, event->now_ms);
+}
+
+static void say_device(struct presence *core, struct subject *subject, struct device *device,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	if (core->say_targets & PRESENCE_TARGET_STORE && (device || subject->rev))
+		effect_add_store(core, effects, subject, device, 0, event->now_ms);
+	if (device && core->say_targets & PRESENCE_TARGET_DEVICES)
+		say_shown(core, device, event, effects);
+}
+
 static void say_step(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
@@ -53,13 +76,11 @@ static void say_step(
 	if (!core->say_begun) {
 		core->say_begun = true;
 		core->say_device = subject->devices;
-		if (core->say_targets & PRESENCE_TARGET_TOPIC && !subject->judge)
+		if (core->say_targets & PRESENCE_TARGET_TOPIC && !subject->judge && subject->rev)
 			subject_publish_again(core, subject, event, effects);
 	}
 	struct device *device = core->say_device;
-	if (core->say_targets & PRESENCE_TARGET_STORE)
-		effect_add_store(core, effects, subject, device,
-			device ? PRESENCE_ONLINE : PRESENCE_OFFLINE, 0, event->now_ms);
+	say_device(core, subject, device, event, effects);
 	if (device)
 		core->say_device = device->next;
 	if (!core->say_device) {

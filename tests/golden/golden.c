@@ -85,6 +85,29 @@ static void say_effect(struct runner *runner, const struct presence_effect *effe
 		say(runner, "> @%" PRId64 " forgotten %s/%s\n", runner->now_ms, record->role,
 			record->id);
 		return;
+	case PRESENCE_STORE_OVERRIDE:
+		if (!runner->show_store)
+			return;
+		say(runner, "> @%" PRId64 " store-override %s/%s %s", runner->now_ms, record->role,
+			record->id, presence_override_name(effect->override));
+		if (effect->override_note)
+			say(runner, " note=%s", effect->override_note);
+		if (effect->override_until_ms)
+			say(runner, " until=%" PRId64, effect->override_until_ms);
+		say(runner, " rev=%" PRId64 " -> %s\n", effect->override_rev,
+			presence_status_name(record->status));
+		return;
+	case PRESENCE_DEVICE:
+		say(runner, "> @%" PRId64 " device %s/%s %s %s reason=%s since=%" PRId64 "\n",
+			runner->now_ms, record->role, record->id, effect->device,
+			presence_status_name(effect->rank),
+			presence_reason_name(effect->device_reason), effect->device_since_ms);
+		return;
+	case PRESENCE_ACTIVITY:
+		say(runner, "> @%" PRId64 " %s %s/%s in %s %s\n", runner->now_ms,
+			presence_activity_name(effect->activity), record->role, record->id,
+			effect->conversation, effect->active ? "begins" : "ends");
+		return;
 	case PRESENCE_RESYNCED:
 		say(runner, "> @%" PRId64 " resynced\n", runner->now_ms);
 		return;
@@ -94,7 +117,7 @@ static void say_effect(struct runner *runner, const struct presence_effect *effe
 static const char *error_name(int err)
 {
 	static const char *const names[] = { "ok", "out of memory", "subjects_max", "devices_max",
-		"unknown", "exists", "invalid" };
+		"unknown", "exists", "invalid", "limit" };
 	return names[-err];
 }
 
@@ -177,6 +200,12 @@ static void set_config(struct runner *runner, char *const words[], int count)
 		words, count, "offline_retain_for", config->offline_retain_ms);
 	config->unmatched_retain_ms = number_of(
 		words, count, "unmatched_retain_for", config->unmatched_retain_ms);
+	config->heartbeat_interval_ms = number_of(
+		words, count, "heartbeat_interval", config->heartbeat_interval_ms);
+	config->heartbeat_misses = (uint32_t)number_of(
+		words, count, "heartbeat_misses", config->heartbeat_misses);
+	config->away_after_ms = number_of(words, count, "away_after", config->away_after_ms);
+	config->device_topics = number_of(words, count, "device_topics", config->device_topics);
 	config->refresh_ms = number_of(words, count, "refresh", config->refresh_ms);
 	config->subjects_max = (uint32_t)number_of(
 		words, count, "subjects_max", config->subjects_max);
@@ -238,6 +267,8 @@ static void restore(struct runner *runner, char *const words[], int count)
 			.since_ms = number_of(words, count, "since", 0),
 			.last_seen_ms = number_of(words, count, "seen", 0),
 			.rev = number_of(words, count, "rev", 0),
+.note = value_of(words, count, "note"),
+.until_ms = number_of(words, count, "until", 0),
 		},
 	});
 }
@@ -339,14 +370,92 @@ static void run_seen(struct runner *runner, char *const words[], int count)
 		});
 }
 
+static void run_heartbeat(struct runner *runner, char *const words[], int count)
+{
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_HEARTBEAT,
+			.token = strtoull(words[1], NULL, 10),
+			.interval_ms = number_of(words, count, "interval", 0),
+		});
+}
+
+static void run_declare(struct runner *runner, char *const words[], int count)
+{
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_DECLARE,
+			.token = strtoull(words[1], NULL, 10),
+			.status = status_of(words[2]),
+			.note = value_of(words, count, "note"),
+		});
+}
+
+static void run_undeclare(struct runner *runner, char *const words[], int count)
+{
+	(void)count;
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_UNDECLARE,
+			.token = strtoull(words[1], NULL, 10),
+		});
+}
+
+static void run_leave(struct runner *runner, char *const words[], int count)
+{
+	(void)count;
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_LEAVE,
+			.token = strtoull(words[1], NULL, 10),
+		});
+}
+
+static void run_type(struct runner *runner, char *const words[], int count)
+{
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_TYPED,
+			.token = strtoull(words[1], NULL, 10),
+			.conversation = words[2],
+			.activity = is_given(words, count, "recording") ? PRESENCE_RECORDING
+									: PRESENCE_TYPING,
+			.active = !is_given(words, count, "stop"),
+		});
+}
+
+static void run_override(struct runner *runner, char *const words[], int count)
+{
+	enum presence_override override;
+	if (presence_override_parse(words[3], &override)) {
+		fprintf(stderr, "no such override: %s\n", words[3]);
+		exit(2);
+	}
+	int64_t ttl_ms = number_of(words, count, "ttl", 0);
+	bool restored = !strcmp(words[0], "restored-override");
+	step(runner,
+		(struct presence_event){
+			.type = restored ? PRESENCE_RESTORED_OVERRIDE : PRESENCE_OVERRIDDEN,
+			.role = words[1],
+			.id = words[2],
+			.override = override,
+			.note = value_of(words, count, "note"),
+			.until_ms = ttl_ms ? runner->now_ms + runner->wall_offset_ms + ttl_ms : 0,
+			.rev = number_of(words, count, "rev", 0),
+		});
+}
+
 static void run_restored_device(struct runner *runner, char *const words[], int count)
 {
+	const char *given = value_of(words, count, "status");
 	step(runner,
 		(struct presence_event){
 			.type = PRESENCE_RESTORED_DEVICE,
 			.role = words[1],
 			.id = words[2],
 			.device = words[3],
+			.status = status_of(given ? given : "online"),
+			.note = value_of(words, count, "note"),
 			.last_seen_ms = number_of(words, count, "seen", 0),
 		});
 }
@@ -426,6 +535,13 @@ static const struct command commands[] = {
 	{ "connect", 5, run_connect },
 	{ "end", 3, run_end },
 	{ "seen", 2, run_seen },
+	{ "heartbeat", 2, run_heartbeat },
+	{ "declare", 3, run_declare },
+	{ "undeclare", 2, run_undeclare },
+	{ "leave", 2, run_leave },
+	{ "type", 3, run_type },
+	{ "override", 4, run_override },
+	{ "restored-override", 4, run_override },
 	{ "restored", 4, restore },
 	{ "restored-device", 4, run_restored_device },
 	{ "assert", 4, run_assert },
@@ -500,6 +616,9 @@ static int run_file(const char *path, bool print)
 	runner.config = (struct presence_config){
 		.grace_ms = 3000,
 		.restart_grace_ms = 10000,
+		.heartbeat_interval_ms = 20000,
+		.heartbeat_misses = 3,
+		.goodbye = PRESENCE_REASON_DISCONNECT,
 		.offline_retain_ms = 7 * 86400000LL,
 		.unmatched_retain_ms = 600000,
 		.subjects_max = 100,

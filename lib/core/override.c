@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/state.h"
+
+/* What a person or operator says of a subject. It outlives connections and restarts, and never
+ * makes online who is not connected. Going invisible reads like a goodbye, ending it like a
+ * connect; in between nothing that happens may be seen. */
+
+static struct override *override_create(const struct presence_event *event)
+{
+	const char *note = event->note ? event->note : "";
+	size_t size = strlen(note) + 1;
+	struct override *override = calloc(1, sizeof(*override) + size);
+	if (!override)
+		return NULL;
+	memcpy(override->note, note, size);
+	override->what = event->override;
+	override->until_ms = event->until_ms;
+	override->due.kind = DUE_OVERRIDE;
+	return override;
+}
+
+static uint64_t live_sessions(const struct subject *subject)
+{
+	uint64_t count = 0;
+	for (const struct device *device = subject->devices; device; device = device->next)
+		for (const struct session *session = device->sessions; session;
+			session = session->next)
+			count += session->live;
+	return count;
+}
+
+void override_remove(struct presence *core, struct subject *subject)
+{
+	struct override *override = subject->override;
+	if (!override)
+		return;
+	deadline_clear(&core->waiting, &override->due);
+	core->waiting_users--;
+	subject->override = NULL;
+	core->gone_override = override;
+}
+
+/* Takes override, which may be NULL. */
+static void replace(struct presence *core, struct subject *subject, struct override *override,
+	const struct presence_event *event)
+{
+	override_remove(core, subject);
+	subject->override = override;
+	if (!override)
+		return;
+	override->subject = subject;
+	core->waiting_users++;
+	if (override->until_ms)
+		deadline_set(&core->waiting, &override->due,
+			event->now_ms + (override->until_ms - event->wall_ms));
+}
+
+/* What was invisible becomes visible, or the other way round. */
+static void change_sight(
+	struct presence *core, struct subject *subject, bool is_hidden, int64_t now_ms)
+{
+	uint64_t live = live_sessions(subject);
+	core->counts.sessions += is_hidden ? -live : live;
+	if (is_hidden)
+		activity_end(core, subject, 0, now_ms);
+	/* A record that had been forgotten meanwhile took the contributions with it. */
+	if (subject->devices)
+		walk_say(core, subject,
+			PRESENCE_TARGET_DEVICES | (is_hidden ? 0 : PRESENCE_TARGET_STORE));
+}
+
+static int64_t apply(struct presence *core, struct subject *subject, struct override *override,
+	const struct presence_event *event, enum presence_reason reason,
+	struct presence_effects *effects)
+{
+	bool was_hidden = subject_is_hidden(subject);
+	bool is_hidden = override && override->what == PRESENCE_OVERRIDE_INVISIBLE;
+	if (subject->devices && subject->status != PRESENCE_OFFLINE && is_hidden)
+		subject_evidence(subject, event->wall_ms);
+	replace(core, subject, override, event);
+	if (is_hidden)
+		reason = core->config.goodbye;
+	else if (was_hidden)
+		reason = PRESENCE_REASON_CONNECT;
+	if (was_hidden && !is_hidden && subject->devices)
+		subject_evidence(subject, event->wall_ms);
+	int64_t previous_rev = subject_settle(core, subject, event, reason, effects);
+	if (was_hidden != is_hidden)
+		change_sight(core, subject, is_hidden, event->now_ms);
+	return previous_rev;
+}
+
+static void add_store(struct presence *core, struct presence_effects *effects,
+	const struct subject *subject, const struct presence_event *event, int64_t rev,
+	int64_t previous_rev)
+{
+	struct presence_effect *effect = effect_add(
+		core, effects, PRESENCE_STORE_OVERRIDE, subject, event->now_ms);
+	effect->previous_rev = previous_rev;
+	effect->override = event->override;
+	effect->override_rev = rev;
+	if (!subject->override)
+		return;
+	effect->override_note = subject->override->note[0] ? subject->override->note : NULL;
+	effect->override_until_ms = subject->override->until_ms;
+}
+
+/* The subject may never have been here: what is said of it waits for it. */
+static int find_or_add(
+	struct presence *core, const struct presence_event *event, struct subject **subject)
+{
+	*subject = subject_find(core, event->role, event->id);
+	if (*subject)
+		return state_reserve(core);
+	if (core->counts.subjects >= core->config.subjects_max)
+		return PRESENCE_ESUBJECTS;
+	if (state_reserve(core))
+		return PRESENCE_ENOMEM;
+	*subject = subject_add(core, event->role, event->id, event->unmatched);
+	return *subject ? PRESENCE_OK : PRESENCE_ENOMEM;
+}
+
+static int clear(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (!subject || !subject->override)
+		return PRESENCE_ENOENT;
+	int64_t previous_rev = apply(core, subject, NULL, event, PRESENCE_REASON_OVERRIDE, effects);
+	int64_t rev = state_mint_rev(core, event->wall_ms);
+	add_store(core, effects, subject, event, rev, previous_rev);
+	return PRESENCE_OK;
+}
+
+int override_set(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	if (event->override == PRESENCE_OVERRIDE_NONE)
+		return clear(core, event, effects);
+	if (event->until_ms && event->until_ms <= event->wall_ms)
+		return PRESENCE_EINVAL;
+	struct subject *subject;
+	struct override *override = override_create(event);
+	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
+	if (err) {
+		free(override);
+		return err;
+	}
+	int64_t previous_rev = apply(
+		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
+	override->rev = state_mint_rev(core, event->wall_ms);
+	add_store(core, effects, subject, event, override->rev, previous_rev);
+	return PRESENCE_OK;
+}
+
+int override_restore(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	restore_rev(core, event->rev);
+	bool expired = event->until_ms && event->until_ms <= event->wall_ms;
+	if (expired || event->override == PRESENCE_OVERRIDE_NONE)
+		return PRESENCE_OK;
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (subject && subject->override && subject->override->rev >= event->rev)
+		return PRESENCE_OK;
+	struct override *override = override_create(event);
+	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
+	if (err) {
+		free(override);
+		return err;
+	}
+	override->rev = event->rev;
+	if (subject->judge) {
+		/* What is published of it already counts with this. */
+		replace(core, subject, override, event);
+		return PRESENCE_OK;
+	}
+	int64_t previous_rev = apply(
+		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
+	effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+	return PRESENCE_OK;
+}
+
+void override_expire(struct presence *core, struct override *override,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *subject = override->subject;
+	int64_t rev = subject->rev;
+	int64_t previous_rev = apply(
+		core, subject, NULL, event, PRESENCE_REASON_OVERRIDE_EXPIRED, effects);
+	if (subject->rev != rev)
+		effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+}

@@ -178,9 +178,11 @@ int override_restore(
 		replace(core, subject, override, event);
 		return PRESENCE_OK;
 	}
+	int64_t rev = subject->rev;
 	int64_t previous_rev = apply(
 		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
-	effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+	if (subject->rev != rev)
+		effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
 	return PRESENCE_OK;
 }
 

@@ -161,7 +161,9 @@ static void wait_to_be_forgotten(struct presence *core, struct subject *subject)
 	clear_due(core, subject);
 	if (!must_be_remembered(subject)) {
 		subject->due.kind = DUE_FORGET;
-		deadline_set(offline_of(core, subject), &subject->due, subject->offline_ms);
+		/* One that was never published need not wait. */
+		deadline_set(offline_of(core, subject), &subject->due,
+			subject->rev ? subject->offline_ms : INT64_MIN / 2);
 	} else if (subject->rev) {
 		subject->due.kind = DUE_CLEAR;
 		deadline_set(&core->waiting, &subject->due,
@@ -326,10 +328,11 @@ static void remove_subject(struct presence *core, struct subject *subject)
 void subject_forget(struct presence *core, struct subject *subject, int64_t now_ms,
 	struct presence_effects *effects)
 {
-	struct presence_effect *effect = effect_add(
-		core, effects, PRESENCE_FORGOTTEN, subject, now_ms);
-	effect->previous_rev = subject->rev;
-	core->counts.forgotten++;
+	if (subject->rev) {
+		effect_add(core, effects, PRESENCE_FORGOTTEN, subject, now_ms)->previous_rev =
+			subject->rev;
+		core->counts.forgotten++;
+	}
 	if (!must_be_remembered(subject)) {
 		remove_subject(core, subject);
 		return;

@@ -30,6 +30,9 @@ OPTION_SETTER(list)
 		if (length > PRESENCE_ID_MAX)
 			return option_refuse(
 				problem, "has a word of more than %d bytes", PRESENCE_ID_MAX);
+		if (length == strlen("none") && !strncmp(value, "none", length))
+			return option_refuse(
+				problem, "has none among other words; none stands alone");
 		int err = list_add(list, value, length);
 		if (err)
 			return err;

@@ -86,8 +86,9 @@ const struct option options_table[] = {
 	{ .key = "roles", .kind = OPTION_LIST, FIELD(roles),
 		.fallback = "agent admin user device client", .min = 1, .max = OPTION_ITEMS_MAX,
 		.reloads = true,
-		.text = "What {role} may be; * for anything. Without it a client id that "
-			"happens to be a MAC address, 00:1b:63:84:45:e6, would be role 00." },
+		.text = "What {role} may be; * for anything. Anything else is no role: without "
+			"this rule a client id that happens to be a MAC address, "
+			"00:1b:63:84:45:e6, would be one of role 00." },
 	{ .key = "unmatched", .kind = OPTION_WORD, FIELD(unmatched),
 		.fallback = "track", .words = unmatched_policies,
 		.reloads = true,

@@ -25,6 +25,10 @@ local known = epoch > 0
 local stored_gen = tonumber(meta[3] or '0')
 local lost = known and (not before or stored_gen < gen or
 	(ours and (before.epoch < epoch or before.mark < acked)))
+-- The verdict may not have reached the node that is to act on it: until it comes with the epoch
+-- that went with the verdict, it is told again.
+local resync = lost or (known and not ours) or
+	(ours and before.state == 'resync' and before.epoch > epoch)
 local mark = (ours and not lost) and before.mark or acked
 for _, value in ipairs(redis.call('HVALS', base .. 'nodes')) do
 	local h = holder_read(value)
@@ -38,12 +42,12 @@ if lost or stored_gen == 0 then
 	redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'gen', 'node', node,
 		'gen', text(stored_gen))
 end
-holder_set({ boot = boot, epoch = epoch, mark = mark, state = 'up', pid = ARGV[11],
+holder_set({ boot = boot, epoch = epoch, mark = mark, state = resync and 'resync' or 'up', pid = ARGV[11],
 	host = ARGV[12], version = ARGV[13] })
 redis.call('SET', lease, boot, 'PX', ARGV[8])
 redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'node', 'node', node, 'boot', boot,
 	'epoch', text(epoch), 'state', 'up')
 before = before or { boot = '', host = '', pid = '' }
 return { 'OK', epoch, stored_gen, mark, lost and 1 or 0,
-	(lost or (known and not ours)) and 1 or 0, tonumber(meta[4] or '0'),
+	resync and 1 or 0, tonumber(meta[4] or '0'),
 	before.boot, before.host, before.pid }

@@ -23,15 +23,13 @@ void server_start(struct server *server, const char *const options[]);
 void server_kill(struct server *server);
 void server_finish(struct server *server);
 
+/* Formats are those of hiredis: %s, %b, numbers. */
 /* A command of the test's client; the reply is to be freed. */
-__attribute__((format(printf, 2, 3))) redisReply *server_ask(
-	struct server *server, const char *format, ...);
+redisReply *server_ask(struct server *server, const char *format, ...);
 /* Without looking at the reply. */
-__attribute__((format(printf, 2, 3))) void server_do(
-	struct server *server, const char *format, ...);
+void server_do(struct server *server, const char *format, ...);
 /* The text of a reply that is a string or a number; "" for anything else. The next call of the
  * same thread overwrites it. */
-__attribute__((format(printf, 4, 5))) const char *server_text(
-	struct server *server, char *out, size_t size, const char *format, ...);
+const char *server_text(struct server *server, char *out, size_t size, const char *format, ...);
 
 #endif

@@ -159,9 +159,9 @@ int redis_url_parse(const char *url, struct redis_url *redis, const char **probl
 		int err = parse_tcp(rest, redis, problem);
 		return err ? err
 			   : refuse(problem,
-				     "asks for TLS to Redis, which is not supported yet; use a "
-				     "unix socket, or redis:// "
-				     "on a trusted network or through stunnel");
+				     "asks for TLS with rediss://, which is not supported yet; use "
+				     "a unix socket, or redis:// on a trusted network or through "
+				     "stunnel");
 	}
 	return refuse(
 		problem, "is none of redis://[user:password@]host:port/db, unix:///path, none");

@@ -123,6 +123,7 @@ static const struct {
 	{ "grace", "0", NULL },
 	{ "grace", "0s", "0" },
 	{ "grace", "1500ms", NULL },
+	{ "grace", "1.5s", "1500ms" },
 	{ "grace", "60min", "1h" },
 	{ "grace", " 3s \r", "3s" },
 	{ "grace", "\t3s\t", "3s" },
@@ -218,12 +219,12 @@ static const struct {
 		"plugin_opt_grace: \"2m\" is unclear, since m is a month in mosquitto.conf; write "
 		"2min "
 		"for minutes" },
-	{ "grace", "1.5s",
-		"plugin_opt_grace: \"1.5s\" is no duration; write a whole number and ms, s, min, h "
+	{ "grace", "1.5ms",
+		"plugin_opt_grace: \"1.5ms\" is no duration; write a number and ms, s, min, h "
 		"or "
 		"d, like 3s" },
 	{ "grace", "-1s",
-		"plugin_opt_grace: \"-1s\" is no duration; write a whole number and ms, s, min, h "
+		"plugin_opt_grace: \"-1s\" is no duration; write a number and ms, s, min, h "
 		"or d, "
 		"like 3s" },
 	{ "grace", "3601s", "plugin_opt_grace: \"3601s\" is out of range, from 0 to 1h" },
@@ -238,7 +239,7 @@ static const struct {
 		"log",
 		"plugin_opt_grace: \"a value of no kind at all, and much longer than anybody "
 		"wo...\" is "
-		"no duration; write a whole number and ms, s, min, h or d, like 3s" },
+		"no duration; write a number and ms, s, min, h or d, like 3s" },
 	{ "node", "b 1", "plugin_opt_node: \"b 1\" is not 1 to 64 of A-Z a-z 0-9 . _ -" },
 	{ "node", "b/1", "plugin_opt_node: \"b/1\" is not 1 to 64 of A-Z a-z 0-9 . _ -" },
 	{ "node", "b#", "plugin_opt_node: " COMMENT },
@@ -277,7 +278,8 @@ static const struct {
 	{ "device_topics", "1", "plugin_opt_device_topics: \"1\" is neither true nor false" },
 	{ "device_topics", "true # on", "plugin_opt_device_topics: " COMMENT },
 	{ "identity", "clientid {role}{id}",
-		"plugin_opt_identity: needs something between two placeholders, to tell where one "
+		"plugin_opt_identity: \"clientid {role}{id}\" needs something between two "
+		"placeholders, to tell where one "
 		"ends" },
 	{ "identity", "clientid {role}:{id} # default", "plugin_opt_identity: " COMMENT },
 	{ "roles", "none", "plugin_opt_roles: needs at least one word; * stands for any" },
@@ -339,7 +341,8 @@ static const struct {
 	{ "config_file", "x.conf",
 		"plugin_opt_config_file: \"x.conf\" is not an absolute path; start it with /" },
 	{ "redis_url", "rediss://h",
-		"plugin_opt_redis_url: asks for TLS to Redis, which is not supported yet; use a "
+		"plugin_opt_redis_url: asks for TLS with rediss://, which is not supported yet; "
+		"use a "
 		"unix "
 		"socket, or redis:// on a trusted network or through stunnel" },
 	{ "redis_url", "redis://bob@h",

@@ -137,7 +137,8 @@ static const struct {
 	{ "unix://", "has no absolute path, as in unix:///run/redis/redis.sock" },
 	{ "unix://run/redis.sock", "has no absolute path, as in unix:///run/redis/redis.sock" },
 	{ "rediss://h:6379/0",
-		"asks for TLS to Redis, which is not supported yet; use a unix socket, or redis:// "
+		"asks for TLS with rediss://, which is not supported yet; use a unix socket, or "
+		"redis:// "
 		"on "
 		"a trusted network or through stunnel" },
 	{ "rediss://", "has no host that is a name or an address" },

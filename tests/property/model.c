@@ -96,14 +96,16 @@ static void mirror_publish(struct world *world, const struct presence_record *re
 			presence_status_name(record->status), record->devices);
 	if (topic->retained) {
 		bool same = topic->record.status == record->status;
-		if (same && topic->record.devices == record->devices && !world->may_repeat[subject])
+		bool repeats = same && topic->record.devices == record->devices;
+		if (repeats && !world->may_repeat[subject])
 			fail(world, "%s: no transition was published", record->id);
+		if (repeats)
+			world->may_repeat[subject] = false;
 		if (same != (topic->record.since_ms == record->since_ms) && same)
 			fail(world, "%s: since changed, status did not", record->id);
 		if (!same && record->previous != topic->record.status)
 			fail(world, "%s: previous is not what was", record->id);
 	}
-	world->may_repeat[subject] = false;
 	topic->retained = true;
 	topic->record = *record;
 	topic->record.id = ids[subject];

@@ -15,7 +15,7 @@ struct store_wait {
 
 struct store_ops {
 	const char *name;
-	/* NULL when out of memory. Opens nothing. Borrows box for its whole life. */
+	/* NULL when out of memory. Opens nothing. Borrows config and box for its whole life. */
 	void *(*create)(const struct store_config *config, struct mailbox *box);
 	void (*destroy)(void *self);
 	/* Do what can be done now, without waiting; say in wait when to be called again: it will

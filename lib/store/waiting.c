@@ -34,10 +34,8 @@ struct waiting *waiting_create(const struct presence_effect *effect, int64_t now
 
 int queue_init(struct queue *queue, uint64_t max)
 {
-	*queue = (struct queue){
-		.max = max < UINT64_MAX - MAILBOX_BEYOND_MAX ? max
-							     : UINT64_MAX - MAILBOX_BEYOND_MAX,
-	};
+	uint64_t limit = max + MAILBOX_BEYOND_MAX;
+	*queue = (struct queue){ .max = max, .limit = limit > max ? limit : UINT64_MAX };
 	/* Fails only before the system has any randomness: then the broker could not do TLS. */
 	if (getrandom(queue->hash_key, sizeof(queue->hash_key), 0) != sizeof(queue->hash_key))
 		return PRESENCE_ENOMEM;
@@ -176,7 +174,7 @@ int queue_put(struct queue *queue, struct waiting *waiting, struct waiting *gone
 	struct waiting *older = is_store || is_refresh ? find(queue, &key, hash) : NULL;
 	bool gives_way = older && (is_refresh || queue->count >= queue->max);
 
-	if (!gives_way && queue->count >= queue->max + MAILBOX_BEYOND_MAX)
+	if (!gives_way && queue->count >= queue->limit)
 		return PRESENCE_ENOMEM;
 	waiting->era = queue->era;
 	if (older)

@@ -17,7 +17,7 @@ struct waiting {
 };
 
 struct queue {
-	uint64_t max;
+	uint64_t max, limit; /* from max on contributions give way, at limit none gets in */
 	uint8_t hash_key[16];
 	struct waiting *first, *last;
 	struct table newest; /* of each device its newest STORE, of each subject its REFRESH */

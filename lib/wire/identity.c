@@ -130,7 +130,7 @@ int identity_rule_create(const char *value, struct identity_rule **rule, const c
 	*rule = NULL;
 	const char *pattern = read_source(value, &source);
 	if (!pattern) {
-		*problem = "starts with clientid or username, then a pattern: clientid {role}:{id}";
+		*problem = "is not clientid or username, then a pattern, like clientid {role}:{id}";
 		return PRESENCE_EINVAL;
 	}
 	size_t length = strlen(pattern);

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MILLION INT64_C(1000000)
+#define FRACTION_DIGITS 6
+
 struct unit {
 	const char *name;
 	int64_t size;
@@ -41,35 +44,59 @@ const char *number_read(const char *text, int64_t *number)
 	return text == start ? NULL : text;
 }
 
-static enum number_error scale(
-	int64_t *number, const char *name, const struct unit units[], size_t count)
+static const struct unit *unit_find(const char *name, const struct unit units[], size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(units[i].name, name))
-			continue;
-		int64_t size = units[i].size;
-		*number = *number > INT64_MAX / size ? INT64_MAX : *number * size;
-		return NUMBER_OK;
-	}
-	return NUMBER_NONE;
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(units[i].name, name))
+			return &units[i];
+	return NULL;
+}
+
+static int64_t multiply(int64_t number, int64_t size)
+{
+	return number > INT64_MAX / size ? INT64_MAX : number * size;
+}
+
+/* What stands after a point, in millionths. NULL: no digits, or too many. */
+static const char *fraction_read(const char *text, int64_t *millionths)
+{
+	const char *rest = number_read(text, millionths);
+	if (!rest || rest - text > FRACTION_DIGITS)
+		return NULL;
+	for (long digits = rest - text; digits < FRACTION_DIGITS; digits++)
+		*millionths *= 10;
+	return rest;
 }
 
 enum number_error duration_read(const char *text, int64_t *ms)
 {
-	const char *unit = number_read(text, ms);
-	if (!unit)
+	int64_t millionths = 0;
+	const char *name = number_read(text, ms);
+	if (name && *name == '.')
+		name = fraction_read(name + 1, &millionths);
+	if (!name)
 		return NUMBER_NONE;
-	if (!*unit)
-		return *ms ? NUMBER_NO_UNIT : NUMBER_OK;
-	if (!strcmp(unit, "m"))
+	if (!*name)
+		return *ms || millionths ? NUMBER_NO_UNIT : NUMBER_OK;
+	if (!strcmp(name, "m"))
 		return NUMBER_MONTH;
-	return scale(ms, unit, durations, COUNT_OF(durations));
+	const struct unit *unit = unit_find(name, durations, COUNT_OF(durations));
+	if (!unit || millionths * unit->size % MILLION)
+		return NUMBER_NONE;
+	int64_t part = millionths * unit->size / MILLION;
+	*ms = multiply(*ms, unit->size);
+	*ms = *ms > INT64_MAX - part ? INT64_MAX : *ms + part;
+	return NUMBER_OK;
 }
 
 enum number_error count_read(const char *text, int64_t *count)
 {
-	const char *unit = number_read(text, count);
-	return unit ? scale(count, unit, counts, COUNT_OF(counts)) : NUMBER_NONE;
+	const char *name = number_read(text, count);
+	const struct unit *unit = name ? unit_find(name, counts, COUNT_OF(counts)) : NULL;
+	if (!unit)
+		return NUMBER_NONE;
+	*count = multiply(*count, unit->size);
+	return NUMBER_OK;
 }
 
 const char *number_text(int64_t number, bool duration, char text[NUMBER_TEXT_MAX])

@@ -18,7 +18,7 @@ enum number_error {
  * NULL: there were no digits. */
 const char *number_read(const char *text, int64_t *number);
 
-/* "250ms 3s 10min 2h 7d 0" to milliseconds. */
+/* "250ms 3s 1.5h 10min 7d 0" to milliseconds, which must come out whole. */
 enum number_error duration_read(const char *text, int64_t *ms);
 
 /* "500 100k 2M 1G", in thousands. */

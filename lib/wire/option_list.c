@@ -30,6 +30,9 @@ OPTION_SETTER(list)
 		if (length > PRESENCE_ID_MAX)
 			return option_refuse(
 				problem, "has a word of more than %d bytes", PRESENCE_ID_MAX);
+		if (length == strlen("none") && !strncmp(value, "none", length))
+			return option_refuse(
+				problem, "has none among other words; none stands alone");
 		int err = list_add(list, value, length);
 		if (err)
 			return err;
@@ -64,12 +67,12 @@ OPTION_SETTER(identity)
 {
 	const char *why;
 	struct identity_rule *rule;
-	(void)option;
+	char quote[OPTION_QUOTE_MAX];
 	if (options->identity_count == OPTION_ITEMS_MAX)
 		return option_refuse(problem, "stands more than %d times", OPTION_ITEMS_MAX);
 	int err = identity_rule_create(value, &rule, &why);
 	if (err == PRESENCE_EINVAL)
-		return option_refuse(problem, "%s", why);
+		return option_refuse(problem, "%s %s", option_quote(option, value, quote), why);
 	struct identity_rule **more = err
 		? NULL
 		: realloc(options->identity, (options->identity_count + 1) * sizeof(*more));

@@ -22,8 +22,7 @@ OPTION_SETTER(duration)
 	switch (duration_read(value, ms)) {
 	case NUMBER_NONE:
 		return option_refuse(problem,
-			"%s is no duration; write a whole number and ms, s, min, h or d, like 3s",
-			quote);
+			"%s is no duration; write a number and ms, s, min, h or d, like 3s", quote);
 	case NUMBER_NO_UNIT:
 		return option_refuse(problem,
 			"%s has no unit; write ms, s, min, h or d after it, like %ss", quote,

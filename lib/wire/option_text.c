@@ -24,7 +24,7 @@ OPTION_SETTER(name)
 	/* Keys may have parts; no braces: they choose the slot in a cluster. */
 	while (option->kind == OPTION_PREFIX && value[good] == ':')
 		good += 1 + strspn(value + good + 1, name_bytes);
-	if (good == length && length <= NAME_MAX_BYTES)
+	if (good == length && length >= 1 && length <= NAME_MAX_BYTES)
 		return set_text(option, options, value);
 	return option_refuse(problem, "%s is not 1 to %d of A-Z a-z 0-9 . _ -%s",
 		option_quote(option, value, quote), NAME_MAX_BYTES,

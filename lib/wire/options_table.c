@@ -52,9 +52,9 @@ const struct option options_table[] = {
 			"several levels; no wildcards, no $ at the start." },
 	{ .key = "typing_topic", .kind = OPTION_TOPIC, FIELD(typing_topic),
 		.fallback = "typing",
-		.later = true,
-		.text = "Who is typing is published on "
-			"<typing_topic>/<conversation>/<role>/<id>." },
+		.text = "Where a later version publishes who is typing, as "
+			"<typing_topic>/<conversation>/<role>/<id>. Clients are refused to "
+			"publish there from now on." },
 	{ .key = "payload_format", .kind = OPTION_WORD, FIELD(payload_format),
 		.fallback = "json", .words = payload_formats,
 		.text = "What a record looks like: json, or text for the bare status (online, "
@@ -86,8 +86,9 @@ const struct option options_table[] = {
 	{ .key = "roles", .kind = OPTION_LIST, FIELD(roles),
 		.fallback = "agent admin user device client", .min = 1, .max = OPTION_ITEMS_MAX,
 		.reloads = true,
-		.text = "What {role} may be; * for anything. Without it a client id that "
-			"happens to be a MAC address, 00:1b:63:84:45:e6, would be role 00." },
+		.text = "What {role} may be; * for anything. Anything else is no role: without "
+			"this rule a client id that happens to be a MAC address, "
+			"00:1b:63:84:45:e6, would be one of role 00." },
 	{ .key = "unmatched", .kind = OPTION_WORD, FIELD(unmatched),
 		.fallback = "track", .words = unmatched_policies,
 		.reloads = true,
@@ -149,9 +150,10 @@ const struct option options_table[] = {
 	{ .key = "topic_guard", .kind = OPTION_WORD, FIELD(topic_guard),
 		.fallback = "auto", .words = topic_guards,
 		.later = true,
-		.text = "Keeps clients from publishing on presence topics, wills included. "
-			"auto: on where that changes nothing else, which is 2.1; on 2.0, defer "
-			"where other access control exists, allow where none does, or off." },
+		.text = "What clients publish on presence topics is refused in any case; this "
+			"refuses their wills there, too. auto: on where that changes nothing "
+			"else, which is 2.1; on 2.0, defer where other access control exists, "
+			"allow where none does, or off." },
 	{ .key = "admin_roles", .kind = OPTION_LIST, FIELD(admin_roles),
 		.fallback = "admin", .max = OPTION_ITEMS_MAX,
 		.reloads = true, .later = true,
@@ -188,9 +190,9 @@ const struct option options_table[] = {
 		.example = "/var/lib/mosquitto/presence.db", .active = true,
 		.text = "Where one broker alone remembers who was online and what is published, "
 			"so that a restart corrects it. The broker's user must be able to write "
-			"the file and its folder. Not used when redis_url is set. With neither, "
-			"those who go offline while the broker is down stay published as they "
-			"were." },
+			"the file and its folder. With redis_url it is not needed, and kept all "
+			"the same. With neither, those who go offline while the broker is down "
+			"stay published as they were." },
 	{ .key = "redis_url", .kind = OPTION_REDIS,
 		.fallback = "none",
 		.secret = true,

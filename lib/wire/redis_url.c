@@ -51,7 +51,8 @@ static int copy_decoded(const char *text, const char *end, char **copy, const ch
 		int high = end - text >= 3 ? nibble(text[1]) : -1;
 		int low = high >= 0 ? nibble(text[2]) : -1;
 		if (low < 0 || (high == 0 && low == 0))
-			return refuse(problem, "has a % in user or password that is not %25");
+			return refuse(problem,
+				"has a % in its user or password that starts no %XX; write %25");
 		*to++ = (char)(high << 4 | low);
 		text += 3;
 	}
@@ -158,9 +159,9 @@ int redis_url_parse(const char *url, struct redis_url *redis, const char **probl
 		int err = parse_tcp(rest, redis, problem);
 		return err ? err
 			   : refuse(problem,
-				     "asks for TLS to Redis, which is not supported yet; use a "
-				     "unix socket, or redis:// "
-				     "on a trusted network or through stunnel");
+				     "asks for TLS with rediss://, which is not supported yet; use "
+				     "a unix socket, or redis:// on a trusted network or through "
+				     "stunnel");
 	}
 	return refuse(
 		problem, "is none of redis://[user:password@]host:port/db, unix:///path, none");

@@ -43,7 +43,7 @@ client_crash() { client_signal "$1" KILL; }
 client_freeze() { kill -STOP "${client_pid[$1]}"; }
 
 client_signal() {
-	kill "-$2" "${client_pid[$1]}"
+	kill "-$2" "${client_pid[$1]}" 2>/dev/null || true # it may have ended by itself
 	wait "${client_pid[$1]}" 2>/dev/null || true
 	unset "client_pid[$1]"
 }

@@ -63,6 +63,6 @@ end_process() {
 # True for a zombie too: a child we have not waited for.
 process_gone() {
 	local stat
-	{ stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 0
+	read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
 	[[ $stat == *") Z "* ]]
 }

@@ -1,0 +1,62 @@
+-- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+-- The writer: a batch of contributions of one partition, all or nothing, exactly once.
+-- ARGV[6] ttl ms, [7] stream length, [8] entries of this node with an older epoch are left over,
+-- [9] seq of the first contribution, then FIELDS for each.
+-- OK, mark, highest rev | DUP, mark, 0 | FENCED, boot, host, pid | LOST
+-- TYPE, then number (0: a key that all need), type and name of each key that is not ours
+local FIELDS, START = 20, 9
+local count, first = (#ARGV - START) / FIELDS, tonumber(ARGV[9])
+
+local function contribution(i)
+	local at = START + (i - 1) * FIELDS
+	local function number(place) return tonumber(ARGV[at + place]) end
+	return { kind = ARGV[at + 1], name = ARGV[at + 2], role = ARGV[at + 3], id = ARGV[at + 4],
+		device = ARGV[at + 5], field = ARGV[at + 6], rank = number(7), seen = number(8),
+		device_note = ARGV[at + 9], status = WORD[number(10)], previous = WORD[number(11)],
+		since = number(12), last_seen = number(13), rev = number(14), reason = ARGV[at + 15],
+		source = ARGV[at + 16], note = ARGV[at + 17], till = number(18), retain = ARGV[at + 19],
+		at = number(20) }
+end
+
+local function wrong_types()
+	local wrong, seen = { 'TYPE' }, {}
+	local function check(i, key, expected)
+		if seen[key] == nil then
+			local found, fits = key_type(key, expected)
+			seen[key] = fits or found
+		end
+		if seen[key] ~= true then
+			wrong[#wrong + 1] = i; wrong[#wrong + 1] = seen[key]; wrong[#wrong + 1] = key
+		end
+		return seen[key] == true
+	end
+	for i = 1, count do
+		local name = ARGV[START + (i - 1) * FIELDS + 2]
+		check(0, base .. 'online:' .. string.match(name, '^[^/]*'), 'zset')
+		if check(i, base .. 'subject:' .. name, 'hash') then
+			check(i, base .. 'state:' .. name, 'hash')
+		end
+	end
+	return #wrong > 1 and wrong
+end
+
+local stop, h = fence()
+if stop then return stop end
+if first + count - 1 <= h.mark then return { 'DUP', h.mark, 0 } end
+if first ~= h.mark + 1 then return { 'LOST' } end
+stop = wrong_types()
+if stop then return stop end
+
+merge_begin()
+for i = 1, count do
+	local c = contribution(i)
+	if c.kind == 'f' then
+		forget(c, first + i - 1)
+	else
+		contribute(c, first + i - 1)
+	end
+end
+merge_end()
+h.mark = first + count - 1
+holder_set(h)
+return { 'OK', h.mark, meta_rev }

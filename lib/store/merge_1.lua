@@ -1,0 +1,227 @@
+-- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+-- From what the nodes contribute to the one record of a subject. The rule is core/merge.c's too;
+-- tests/vectors/merge.tsv holds both to it. RANK and WORD come from core/statuses.def.
+local ttl, maxlen, floor = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local events, own = base .. 'events', 'd:' .. node .. '/'
+local meta_rev = 0    -- the highest rev of the partition
+local overridden = {} -- false: no override exists at all
+
+local function is_own(field)
+	return string.sub(field, 1, #own) == own
+end
+
+-- The devices of a subject by their field, and the rev of its record. An entry of a later format
+-- is kept and counts for nothing.
+local function state_read(key)
+	local flat, devices, rev = redis.call('HGETALL', key), {}, 0
+	for i = 1, #flat, 2 do
+		if flat[i] == 'rev' then
+			rev = tonumber(flat[i + 1]) or 0
+		else
+			local at, rank, of, _, note = string.match(flat[i + 1],
+				'^1|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
+			devices[flat[i]] = { epoch = tonumber(at or '0'), rank = tonumber(rank or '0'),
+				rev = tonumber(of or '0'), note = note or '' }
+		end
+	end
+	return devices, rev
+end
+
+-- The highest rank, how many devices are up, the note of the latest among those that decide, and
+-- whether another node has one up.
+local function highest(devices)
+	local rank, count, note, noted, others = 0, 0, '', -1, false
+	for field, d in pairs(devices) do
+		if d.rank > 0 then
+			count = count + 1
+			others = others or not is_own(field)
+		end
+		if d.rank > rank or (d.rank == rank and d.rev > noted) then
+			rank, note, noted = d.rank, d.note, d.rev
+		end
+	end
+	return rank, count, note, others
+end
+
+-- The override in force, or nil.
+local function override_get(name)
+	if not overridden then return nil end
+	local value = redis.call('HGET', base .. 'overrides', name)
+	if not value then return nil end
+	local good, o = pcall(cjson.decode, value)
+	if not good or type(o) ~= 'table' then return nil end
+	local till = tonumber(o['until']) or 0
+	if till > 0 and till <= now then return nil end
+	local status = o.status == 'invisible' and 'offline' or o.status
+	if not RANK[status] or o.status == 'offline' then return nil end
+	return { status = status, till = till, note = type(o.note) == 'string' and o.note or '' }
+end
+
+-- status, note, until, devices, source
+local function merge(c, devices)
+	local rank, count, note = highest(devices)
+	if rank == 0 then return 'offline', '', 0, 0, 'inferred' end
+	local o = override_get(c.name)
+	if o and o.status == 'offline' then return 'offline', '', 0, 0, 'inferred' end
+	if o then return o.status, o.note, o.till, count, 'manual' end
+	if c.status == WORD[rank] then return c.status, c.note, c.till, count, c.source end
+	return WORD[rank], note, 0, count, 'inferred'
+end
+
+-- since, previous. Alone with the subject a node knows best; otherwise continuity is what Redis
+-- holds. was: the status before, if the record is gone.
+local function continuity(c, status, alone, old, was)
+	if alone and status == c.status then return c.since, c.previous end
+	was = old.status or was
+	if status ~= was then return c.at, was end
+	return old.since or c.since or c.at, old.previous or c.previous or 'offline'
+end
+
+local function old_record(key)
+	local v = redis.call('HMGET', key, 'status', 'previous', 'since', 'last_seen', 'devices',
+		'note', 'until', 'node')
+	return { status = v[1], previous = v[2], since = v[3] and tonumber(v[3]),
+		last_seen = v[4] and tonumber(v[4]), devices = v[5], note = v[6] or '',
+		till = v[7] or '0', node = v[8] }
+end
+
+local function differs(r, old)
+	return old.status and (old.status ~= r.status or old.previous ~= r.previous or
+		old.since ~= r.since or old.devices ~= text(r.devices) or old.note ~= r.note or
+		old.till ~= text(r.till))
+end
+
+-- The public record: exactly its fields, so a note that ended is gone.
+local function record_write(key, c, r)
+	local row = { 'v', '1', 'role', c.role, 'id', c.id, 'status', r.status, 'previous', r.previous,
+		'reason', c.reason, 'source', r.source, 'devices', text(r.devices),
+		'since', text(r.since), 'last_seen', text(r.last_seen), 'rev', text(r.rev),
+		'node', node }
+	if r.note ~= '' then row[#row + 1] = 'note'; row[#row + 1] = r.note end
+	if r.till > 0 then row[#row + 1] = 'until'; row[#row + 1] = text(r.till) end
+	redis.call('DEL', key)
+	redis.call('HSET', key, unpack(row))
+	redis.call('PEXPIRE', key, r.status == 'offline' and c.retain or ttl)
+end
+
+local function indexes_write(c, r, old, devices)
+	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
+	if r.status == 'offline' then
+		redis.call('ZREM', base .. 'online:' .. role, id)
+	else
+		redis.call('ZADD', base .. 'online:' .. role, text(r.last_seen), id)
+	end
+	redis.call('SADD', base .. 'node:' .. node, c.name)
+	-- Another node had the subject last and has nothing of it up: it is ours now.
+	if r.devices > 0 and old.node and old.node ~= node then
+		for field in pairs(devices) do
+			if string.sub(field, 1, #old.node + 3) == 'd:' .. old.node .. '/' then return end
+		end
+		redis.call('SREM', base .. 'node:' .. old.node, c.name)
+	end
+end
+
+local function event_write(c, r, seq, contribution, old_rev)
+	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'set', 'node', node, 'boot', boot,
+		'epoch', text(epoch), 'seq', text(seq), 'role', c.role, 'id', c.id, 'device', c.device,
+		'contribution', contribution, 'status', r.status, 'previous', r.previous,
+		'reason', c.reason, 'source', r.source, 'devices', text(r.devices),
+		'since', text(r.since), 'last_seen', text(r.last_seen), 'rev', text(r.rev),
+		'prev_rev', text(old_rev), 'note', r.note, 'until', text(r.till))
+end
+
+local function entry_of(c)
+	return table.concat({ '1', text(epoch), text(c.rank), text(c.rev), text(c.seen),
+		c.device_note }, '|')
+end
+
+-- Puts c's device into devices, or takes it out. Says whether that changes what it contributes;
+-- nil: c is older than what is known. Without a device, what this node left behind is taken out.
+local function device_change(c, devices, key)
+	local changed = false
+	if c.device == '' then
+		for field, d in pairs(devices) do
+			if is_own(field) and d.epoch < floor then
+				redis.call('HDEL', key, field)
+				devices[field], changed = nil, true
+			end
+		end
+		return changed
+	end
+	local field = own .. c.field
+	local d = devices[field]
+	if d and d.epoch == epoch and d.rev > c.rev then return nil end
+	if c.rank == 0 then
+		if not d then return false end
+		redis.call('HDEL', key, field)
+		devices[field] = nil
+		return true
+	end
+	devices[field] = { epoch = epoch, rank = c.rank, rev = c.rev, note = c.device_note }
+	redis.call('HSET', key, field, entry_of(c))
+	return not d or d.rank ~= c.rank or d.note ~= c.device_note
+end
+
+-- Applies one contribution, writes the record that results.
+local function contribute(c, seq)
+	local key = base .. 'state:' .. c.name
+	local devices, old_rev = state_read(key)
+	local had = next(devices) ~= nil
+	local rank, _, _, others = highest(devices)
+	local changed = device_change(c, devices, key)
+	if changed == nil then return end
+	local old, r = old_record(base .. 'subject:' .. c.name), {}
+	r.status, r.note, r.till, r.devices, r.source = merge(c, devices)
+	r.since, r.previous = continuity(c, r.status, not others, old, WORD[rank])
+	r.last_seen = c.last_seen or old.last_seen or now
+	if old.last_seen and r.status == 'offline' and old.status == 'offline' and r.status ~= c.status then
+		r.last_seen = old.last_seen -- invisible: it froze
+	elseif others and old.last_seen and old.last_seen > r.last_seen then
+		r.last_seen = old.last_seen
+	end
+	r.rev = old_rev
+	if changed or differs(r, old) or c.rev > old_rev then
+		meta_rev = math.max(c.rev, meta_rev + 1)
+		r.rev = meta_rev
+		event_write(c, r, seq, c.device ~= '' and entry_of(c) or '', old_rev)
+	end
+	record_write(base .. 'subject:' .. c.name, c, r)
+	indexes_write(c, r, old, devices)
+	redis.call('HSET', key, 'rev', text(r.rev))
+	if next(devices) == nil then
+		redis.call('PEXPIRE', key, c.retain)
+	elseif not had then
+		redis.call('PERSIST', key)
+	end
+	return devices
+end
+
+-- No node has anything of the subject any more, or at least not this one.
+local function forget(c, seq)
+	local key = base .. 'state:' .. c.name
+	local devices, old_rev = state_read(key)
+	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
+	local _, _, _, others = highest(devices)
+	redis.call('SREM', base .. 'node:' .. node, c.name)
+	if others then
+		for field in pairs(devices) do
+			if is_own(field) then redis.call('HDEL', key, field) end
+		end
+		return
+	end
+	redis.call('DEL', base .. 'subject:' .. c.name, key)
+	redis.call('ZREM', base .. 'online:' .. role, id)
+	meta_rev = math.max(c.rev, meta_rev + 1)
+	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'forget', 'node', node, 'boot', boot,
+		'epoch', text(epoch), 'seq', text(seq), 'role', c.role, 'id', c.id,
+		'rev', text(meta_rev), 'prev_rev', text(old_rev))
+end
+
+local function merge_begin()
+	meta_rev = tonumber(redis.call('HGET', KEYS[1], 'rev') or '0')
+	if redis.call('EXISTS', base .. 'overrides') == 0 then overridden = false end
+end
+
+local function merge_end()
+	redis.call('HSET', KEYS[1], 'rev', text(meta_rev))
+end

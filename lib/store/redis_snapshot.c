@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <string.h>
+
+#include "store/redis_state.h"
+
+/* Once in a boot: what earlier boots of this node had is handed to the broker, page by page, as
+ * fast as it takes it. Interrupted, it begins again: to be told twice changes nothing. */
+
+enum { PAGE = 64, HEAD = 3 };
+enum { ROW_NAME, ROW_RECORD, ROW_DEVICES };
+/* As snapshot_1.lua's RECORD. */
+enum { STATUS, PREVIOUS, REASON, SOURCE, DEVICES, SINCE, LAST_SEEN, REV, NOTE, UNTIL };
+
+void redis_page_reset(struct redis_page *page)
+{
+	if (page->reply)
+		freeReplyObject(page->reply);
+	*page = (struct redis_page){ .cursor = "0" };
+}
+
+static void ask(struct redis_writer *writer)
+{
+	struct redis_page *page = &writer->snapshot;
+	struct redis_command *command = redis_script_begin(
+		writer, REDIS_SNAPSHOT, REDIS_SCRIPT_SNAPSHOT, page->partition, 3);
+	if (!command)
+		return;
+	redis_out_number(&writer->out, writer->partitions[page->partition].boot_epoch);
+	redis_out_text(&writer->out, page->cursor);
+	redis_out_number(&writer->out, PAGE);
+	page->asked = redis_command_end(writer, command);
+}
+
+static const redisReply *child(const redisReply *reply, size_t place)
+{
+	if (reply->type != REDIS_REPLY_ARRAY || place >= (size_t)reply->elements)
+		return NULL;
+	return reply->element[place];
+}
+
+static void read_record(const redisReply *from, struct presence_record *record)
+{
+	const char *note = redis_text_at(from, NOTE);
+	/* Written by another version, a word may be unknown: not offline, for no known reason. */
+	record->status = PRESENCE_ONLINE;
+	(void)presence_status_parse(redis_text_at(from, STATUS), &record->status);
+	(void)presence_status_parse(redis_text_at(from, PREVIOUS), &record->previous);
+	(void)presence_reason_parse(redis_text_at(from, REASON), &record->reason);
+	(void)presence_source_parse(redis_text_at(from, SOURCE), &record->source);
+	record->devices = (uint32_t)redis_number_at(from, DEVICES);
+	record->since_ms = redis_number_at(from, SINCE);
+	record->last_seen_ms = redis_number_at(from, LAST_SEEN);
+	record->rev = redis_number_at(from, REV);
+	record->note = *note ? note : NULL;
+	record->until_ms = redis_number_at(from, UNTIL);
+}
+
+/* part 0 is the record, each later one a device. False: the broker has no room now. */
+static bool post_row(struct redis_writer *writer, const redisReply *row)
+{
+	struct redis_page *page = &writer->snapshot;
+	const redisReply *record = child(row, ROW_RECORD), *devices = child(row, ROW_DEVICES);
+	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1], device[PRESENCE_ID_MAX + 1];
+	if (!record || !devices || redis_name_read(redis_text_at(row, ROW_NAME), role, id) < 0)
+		return true;
+	struct presence_event event = { .type = PRESENCE_RESTORED };
+	read_record(record, &event.record);
+	event.record.role = role;
+	event.record.id = id;
+	bool expired = !*redis_text_at(record, STATUS);
+	if (page->part == 0 && !expired && mailbox_post_event(writer->box, &event))
+		return false;
+	for (; page->part * 2 + 1 < (size_t)devices->elements; page->part++) {
+		const char *field = redis_text_at(devices, page->part * 2);
+		if (topic_decode(field, strlen(field), device, sizeof(device)) < 0)
+			continue;
+		event = (struct presence_event){
+			.type = PRESENCE_RESTORED_DEVICE,
+			.role = role,
+			.id = id,
+			.device = device,
+			.last_seen_ms = redis_number_at(devices, page->part * 2 + 1),
+		};
+		if (mailbox_post_event(writer->box, &event))
+			return false;
+	}
+	return true;
+}
+
+static void next_page(struct redis_writer *writer)
+{
+	struct redis_page *page = &writer->snapshot;
+	uint32_t partition = page->partition;
+	char cursor[REDIS_CURSOR_MAX];
+	memcpy(cursor, page->cursor, sizeof(cursor));
+	redis_page_reset(page);
+	memcpy(page->cursor, cursor, sizeof(cursor));
+	page->partition = partition + (strcmp(cursor, "0") ? 0 : 1);
+	writer->snapshot_done = page->partition == writer->config->partitions;
+}
+
+void redis_snapshot_step(struct redis_writer *writer)
+{
+	struct redis_page *page = &writer->snapshot;
+	if (writer->snapshot_done || writer->close || writer->loading)
+		return;
+	for (; page->reply && page->row < (size_t)page->reply->elements; page->row++) {
+		if (!post_row(writer, page->reply->element[page->row]))
+			return;
+		page->part = 0;
+	}
+	if (page->reply)
+		next_page(writer);
+	if (!writer->snapshot_done && !page->asked)
+		ask(writer);
+}
+
+void redis_snapshot_reply(
+	struct redis_writer *writer, const struct redis_command *command, redisReply *reply)
+{
+	struct redis_page *page = &writer->snapshot;
+	page->asked = false;
+	const char *cursor = redis_text_at(reply, 1);
+	if (strcmp(redis_word(reply), "OK") != 0 || strlen(cursor) >= REDIS_CURSOR_MAX) {
+		if (!redis_refused(writer, command, reply))
+			redis_fail(writer, &redis_not_redis);
+		freeReplyObject(reply);
+		return;
+	}
+	memcpy(page->cursor, cursor, strlen(cursor) + 1);
+	redis_rev_seen(writer, redis_number_at(reply, 2));
+	page->reply = reply;
+	page->row = HEAD;
+	page->part = 0;
+}

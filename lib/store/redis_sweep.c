@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <string.h>
+
+#include "store/redis_state.h"
+
+/* Mark and sweep: the broker says everything again under a new epoch, then what this node has in
+ * Redis under an older one goes down. One resync at a time; if Redis is lost in the middle of one,
+ * another follows. */
+
+enum { PAGE = 256, HEAD = 4 };
+
+void redis_resync_begin(struct redis_writer *writer)
+{
+	writer->stats.resyncs++;
+	if (writer->resync == REDIS_RESYNC_ASKED) {
+		writer->resync_again = true;
+		return;
+	}
+	redis_page_reset(&writer->sweep);
+	writer->resync = REDIS_RESYNC_WANTED;
+	for (uint32_t i = 0; i < writer->config->partitions; i++)
+		writer->partitions[i].floor = writer->partitions[i].epoch;
+}
+
+void redis_resync_anew(struct redis_writer *writer)
+{
+	writer->resync = REDIS_RESYNC_NONE;
+	writer->resync_again = false;
+	writer->resync_first = true;
+	if (writer->phase == REDIS_READY)
+		redis_register(writer);
+}
+
+void redis_resync_said(struct redis_writer *writer)
+{
+	if (writer->resync != REDIS_RESYNC_ASKED) {
+		/* Not our request, so no epoch tells old from new. */
+		redis_resync_anew(writer);
+		return;
+	}
+	writer->resync = REDIS_RESYNC_DRAINING;
+	if (!writer->resync_again)
+		return;
+	writer->resync_again = false;
+	writer->stats.resyncs--;
+	redis_resync_begin(writer);
+}
+
+int redis_assert(struct redis_writer *writer, const char *role, const char *id)
+{
+	const struct presence_event event = {
+		.type = PRESENCE_ASSERT,
+		.role = role,
+		.id = id,
+		.targets = PRESENCE_TARGET_STORE,
+	};
+	return mailbox_post_event(writer->box, &event);
+}
+
+static void ask(struct redis_writer *writer)
+{
+	struct redis_page *page = &writer->sweep;
+	uint64_t length = writer->config->stream_maxlen / writer->config->partitions;
+	struct redis_command *command = redis_script_begin(
+		writer, REDIS_SWEEP, REDIS_SCRIPT_SWEEP, page->partition, 6);
+	if (!command)
+		return;
+	redis_out_number(&writer->out, writer->config->ttl_ms);
+	redis_out_number(&writer->out, length ? (int64_t)length : 1);
+	redis_out_number(&writer->out, writer->partitions[page->partition].floor);
+	redis_out_text(&writer->out, page->cursor);
+	redis_out_number(&writer->out, PAGE);
+	redis_out_number(&writer->out, writer->retain_ms);
+	page->asked = redis_command_end(writer, command);
+}
+
+static void next_page(struct redis_writer *writer)
+{
+	struct redis_page *page = &writer->sweep;
+	uint32_t partition = page->partition;
+	char cursor[REDIS_CURSOR_MAX];
+	memcpy(cursor, page->cursor, sizeof(cursor));
+	redis_page_reset(page);
+	memcpy(page->cursor, cursor, sizeof(cursor));
+	page->partition = partition + (strcmp(cursor, "0") ? 0 : 1);
+	if (page->partition == writer->config->partitions) {
+		redis_page_reset(page);
+		writer->resync = REDIS_RESYNC_NONE;
+	}
+}
+
+static void sweep(struct redis_writer *writer)
+{
+	struct redis_page *page = &writer->sweep;
+	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1];
+	for (; page->reply && page->row < (size_t)page->reply->elements; page->row++)
+		if (redis_name_read(redis_text_at(page->reply, page->row), role, id) >= 0 &&
+			redis_assert(writer, role, id))
+			return;
+	if (page->reply)
+		next_page(writer);
+	if (writer->resync == REDIS_RESYNC_SWEEPING && !page->asked && !writer->loading)
+		ask(writer);
+}
+
+void redis_resync_step(struct redis_writer *writer)
+{
+	const struct presence_event event = {
+		.type = PRESENCE_RESYNC,
+		.targets = PRESENCE_TARGET_STORE,
+	};
+	switch (writer->resync) {
+	case REDIS_RESYNC_NONE:
+	case REDIS_RESYNC_ASKED:
+		return;
+	case REDIS_RESYNC_WANTED:
+		if (!mailbox_post_event(writer->box, &event))
+			writer->resync = REDIS_RESYNC_ASKED;
+		return;
+	case REDIS_RESYNC_DRAINING:
+		if (redis_batch_held(writer) > writer->inbox.count)
+			return;
+		writer->resync = REDIS_RESYNC_SWEEPING;
+		sweep(writer);
+		return;
+	case REDIS_RESYNC_SWEEPING:
+		sweep(writer);
+		return;
+	}
+}
+
+void redis_sweep_reply(
+	struct redis_writer *writer, const struct redis_command *command, redisReply *reply)
+{
+	struct redis_page *page = &writer->sweep;
+	const char *cursor = redis_text_at(reply, 1);
+	bool is_good = !strcmp(redis_word(reply), "OK") && strlen(cursor) < REDIS_CURSOR_MAX;
+	page->asked = false;
+	if (!is_good && !redis_refused(writer, command, reply))
+		redis_fail(writer, &redis_not_redis);
+	/* A resync that began since has its own sweep. */
+	if (!is_good || command->round != writer->round ||
+		writer->resync != REDIS_RESYNC_SWEEPING) {
+		freeReplyObject(reply);
+		return;
+	}
+	memcpy(page->cursor, cursor, strlen(cursor) + 1);
+	redis_rev_seen(writer, redis_number_at(reply, 3));
+	page->reply = reply;
+	page->row = HEAD;
+}

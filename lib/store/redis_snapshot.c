@@ -67,11 +67,12 @@ static bool post_row(struct redis_writer *writer, const redisReply *row)
 	read_record(record, &event.record);
 	event.record.role = role;
 	event.record.id = id;
-	bool expired = !*redis_text_at(record, STATUS);
-	if (page->part == 0 && !expired && mailbox_post_event(writer->box, &event))
+	if (page->part == 0 && mailbox_post_event(writer->box, &event))
 		return false;
-	for (; page->part * 2 + 1 < (size_t)devices->elements; page->part++) {
-		const char *field = redis_text_at(devices, page->part * 2);
+	if (page->part == 0)
+		page->part = 1;
+	for (; page->part * 2 <= (size_t)devices->elements; page->part++) {
+		const char *field = redis_text_at(devices, page->part * 2 - 2);
 		if (topic_decode(field, strlen(field), device, sizeof(device)) < 0)
 			continue;
 		event = (struct presence_event){
@@ -79,7 +80,7 @@ static bool post_row(struct redis_writer *writer, const redisReply *row)
 			.role = role,
 			.id = id,
 			.device = device,
-			.last_seen_ms = redis_number_at(devices, page->part * 2 + 1),
+			.last_seen_ms = redis_number_at(devices, page->part * 2 - 1),
 		};
 		if (mailbox_post_event(writer->box, &event))
 			return false;

@@ -13,16 +13,27 @@ local set = base .. 'node:' .. node
 local page = redis.call('SSCAN', set, ARGV[7], 'COUNT', ARGV[8])
 local reply = { 'OK', page[1], tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') }
 
+-- field and last_seen of each device an earlier boot had up, and a record made of them: the public
+-- one may have expired, and still somebody has to say that they are gone.
 local function devices_of(state)
-	local devices, flat = {}, redis.call('HGETALL', state)
+	local devices, rank, latest, rev, others = {}, 0, 0, 0, false
+	local flat = redis.call('HGETALL', state)
 	for i = 1, #flat, 2 do
-		local at, seen = string.match(flat[i + 1], '^1|(%d+)|%d+|%d+|(%d+)|')
-		if at and tonumber(at) < first and string.sub(flat[i], 1, #own) == own then
+		local at, of, seen = string.match(flat[i + 1], '^1|(%d+)|(%d+)|%d+|(%d+)|')
+		if flat[i] == 'rev' then
+			rev = flat[i + 1]
+		elseif at and tonumber(at) < first and string.sub(flat[i], 1, #own) == own then
 			devices[#devices + 1] = string.sub(flat[i], #own + 1)
 			devices[#devices + 1] = seen
+			rank = math.max(rank, tonumber(of))
+			latest = math.max(latest, tonumber(seen))
+		else
+			others = true
 		end
 	end
-	return devices
+	latest = text(latest)
+	return devices, { WORD[rank], 'offline', 'unknown', 'inferred', #devices / 2, latest, latest, rev,
+		'', '' }, others
 end
 
 for _, name in ipairs(page[2]) do
@@ -32,11 +43,13 @@ for _, name in ipairs(page[2]) do
 	if hash == 'none' and kept == 'none' then
 		redis.call('SREM', set, name) -- expired long ago
 	elseif good and fits then
-		local values = redis.call('HMGET', subject, unpack(RECORD))
-		for i = 1, #RECORD do values[i] = values[i] or '' end
-		local devices = devices_of(state)
-		-- Not offline and nothing of an earlier boot: it is another node's, or this boot's.
-		if #devices > 0 or values[1] == 'offline' then
+		local devices, values, others = devices_of(state)
+		if hash ~= 'none' then
+			values = redis.call('HMGET', subject, unpack(RECORD))
+			for i = 1, #RECORD do values[i] = values[i] or '' end
+		end
+		-- Not offline, and only others have a device up: theirs to say.
+		if #devices > 0 or (hash ~= 'none' and (values[1] == 'offline' or not others)) then
 			reply[#reply + 1] = { name, values, devices }
 		end
 	end

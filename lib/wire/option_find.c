@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <assert.h>
 #include <string.h>
 
 #include "wire/options_table.h"
 
-#define KEY_MAX 32 /* bytes of what can be a mistyped key */
+#define KEY_MAX 32 /* bytes of a key of the table; no mistyped one is longer */
 
 /* What people who know other plugins write, and what it is called here. */
 static const char *const others[][2] = {
@@ -30,6 +31,7 @@ static size_t distance(const char *from, const char *to)
 	size_t rows[3][KEY_MAX + 1];
 	size_t *before = rows[0], *above = rows[1], *row = rows[2];
 	size_t width = strlen(to);
+	assert(width <= KEY_MAX);
 	for (size_t x = 0; x <= width; x++)
 		row[x] = x;
 	for (size_t y = 1; y <= strlen(from); y++) {

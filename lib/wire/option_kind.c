@@ -47,13 +47,10 @@ int option_refuse(char problem[OPTIONS_PROBLEM_MAX], const char *format, ...)
 	return PRESENCE_EINVAL;
 }
 
-const char *option_quote(
-	const struct option *option, const char *value, char quote[OPTION_QUOTE_MAX])
+const char *option_quote(const char *value, char quote[OPTION_QUOTE_MAX])
 {
 	size_t room = OPTION_QUOTE_MAX - sizeof("\"...\"");
 	size_t length = strnlen(value, room + 1);
-	if (option && option->secret)
-		return strcpy(quote, "******");
 	if (length <= room)
 		(void)snprintf(quote, OPTION_QUOTE_MAX, "\"%s\"", value);
 	else {

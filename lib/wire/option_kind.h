@@ -58,9 +58,9 @@ const void *option_field_const(const struct option *option, const struct options
 __attribute__((format(printf, 2, 3))) int option_refuse(
 	char problem[OPTIONS_PROBLEM_MAX], const char *format, ...);
 
-/* value for a message: clipped, in quotes; ****** when it is secret. Returns quote. */
+/* value for a message: clipped, in quotes. Never for one that may hold a password. Returns quote.
+ */
 #define OPTION_QUOTE_MAX 64
-const char *option_quote(
-	const struct option *option, const char *value, char quote[OPTION_QUOTE_MAX]);
+const char *option_quote(const char *value, char quote[OPTION_QUOTE_MAX]);
 
 #endif

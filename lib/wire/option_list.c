@@ -68,11 +68,12 @@ OPTION_SETTER(identity)
 	const char *why;
 	struct identity_rule *rule;
 	char quote[OPTION_QUOTE_MAX];
+	(void)option;
 	if (options->identity_count == OPTION_ITEMS_MAX)
 		return option_refuse(problem, "stands more than %d times", OPTION_ITEMS_MAX);
 	int err = identity_rule_create(value, &rule, &why);
 	if (err == PRESENCE_EINVAL)
-		return option_refuse(problem, "%s %s", option_quote(option, value, quote), why);
+		return option_refuse(problem, "%s %s", option_quote(value, quote), why);
 	struct identity_rule **more = err
 		? NULL
 		: realloc(options->identity, (options->identity_count + 1) * sizeof(*more));

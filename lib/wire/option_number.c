@@ -18,7 +18,7 @@ OPTION_SETTER(duration)
 {
 	char quote[OPTION_QUOTE_MAX];
 	int64_t *ms = option_field(option, options);
-	(void)option_quote(option, value, quote);
+	(void)option_quote(value, quote);
 	switch (duration_read(value, ms)) {
 	case NUMBER_NONE:
 		return option_refuse(problem,
@@ -52,7 +52,7 @@ OPTION_SETTER(count)
 {
 	char quote[OPTION_QUOTE_MAX];
 	int64_t count;
-	(void)option_quote(option, value, quote);
+	(void)option_quote(value, quote);
 	if (count_read(value, &count) != NUMBER_OK)
 		return option_refuse(problem,
 			"%s is no number; write digits, and k, M or G for thousands, like 100k",
@@ -90,7 +90,7 @@ OPTION_SETTER(rate)
 		return option_refuse(problem,
 			"%s is no rate like 10/s burst 20, each from %" PRId64 " to %" PRId64
 			", the second not below the first",
-			option_quote(option, value, quote), option->min, option->max);
+			option_quote(value, quote), option->min, option->max);
 	options->command_rate = (uint32_t)rate;
 	options->command_burst = (uint32_t)burst;
 	return PRESENCE_OK;

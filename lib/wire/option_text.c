@@ -27,7 +27,7 @@ OPTION_SETTER(name)
 	if (good == length && length >= 1 && length <= NAME_MAX_BYTES)
 		return set_text(option, options, value);
 	return option_refuse(problem, "%s is not 1 to %d of A-Z a-z 0-9 . _ -%s",
-		option_quote(option, value, quote), NAME_MAX_BYTES,
+		option_quote(value, quote), NAME_MAX_BYTES,
 		option->kind == OPTION_PREFIX ? " :" : "");
 }
 
@@ -40,7 +40,7 @@ OPTION_SETTER(topic)
 		return set_text(option, options, value);
 	return option_refuse(problem,
 		"%s is no start of a topic: at most %d bytes, no + # $, no empty level",
-		option_quote(option, value, quote), PRESENCE_ID_MAX);
+		option_quote(value, quote), PRESENCE_ID_MAX);
 }
 
 OPTION_SETTER(path)
@@ -50,7 +50,7 @@ OPTION_SETTER(path)
 		return PRESENCE_OK;
 	if (*value != '/' || value[1] == '\0')
 		return option_refuse(problem, "%s is not an absolute path; start it with /",
-			option_quote(option, value, quote));
+			option_quote(value, quote));
 	return set_text(option, options, value);
 }
 
@@ -82,8 +82,7 @@ OPTION_SETTER(word)
 		}
 		strcat(strcat(words, " "), option->words[i]);
 	}
-	return option_refuse(
-		problem, "%s is none of:%s", option_quote(option, value, quote), words);
+	return option_refuse(problem, "%s is none of:%s", option_quote(value, quote), words);
 }
 
 OPTION_PRINTER(word)
@@ -100,8 +99,7 @@ OPTION_SETTER(bool)
 	*yes = !strcmp(value, "true");
 	if (*yes || !strcmp(value, "false"))
 		return PRESENCE_OK;
-	return option_refuse(
-		problem, "%s is neither true nor false", option_quote(option, value, quote));
+	return option_refuse(problem, "%s is neither true nor false", option_quote(value, quote));
 }
 
 OPTION_PRINTER(bool)

@@ -195,7 +195,6 @@ const struct option options_table[] = {
 			"stay published as they were." },
 	{ .key = "redis_url", .kind = OPTION_REDIS,
 		.fallback = "none",
-		.secret = true,
 		.example = "redis://127.0.0.1:6379/0",
 		.text = "Keep presence in this Redis or Valkey: "
 			"redis://[user:password@]host:port/db, or unix:///path for a socket; "

@@ -33,7 +33,6 @@ struct option {
 	int64_t min, max;     /* of a number; of a list, the items */
 	const char *const *words;
 	bool repeatable;
-	bool secret;         /* its value may hold a password: never quoted */
 	bool reloads;        /* may change while the broker runs */
 	bool later;          /* checked, but nothing reads it yet */
 	const char *section; /* starts here */

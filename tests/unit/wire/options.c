@@ -196,6 +196,7 @@ static const struct {
 		"plugin_opt_redis_password: unknown option redis_password; did you mean "
 		"redis_password_file?" },
 	{ "grcae", "3s", "plugin_opt_grcae: unknown option grcae; did you mean grace?" },
+	{ "rgaec", "3s", "plugin_opt_rgaec: unknown option rgaec; did you mean grace?" },
 	{ "Grace", "3s", "plugin_opt_Grace: unknown option Grace; did you mean grace?" },
 	{ "rols", "x", "plugin_opt_rols: unknown option rols; did you mean roles?" },
 	{ "hearbeat_intervall", "x",
@@ -240,6 +241,11 @@ static const struct {
 		"plugin_opt_grace: \"a value of no kind at all, and much longer than anybody "
 		"wo...\" is "
 		"no duration; write a number and ms, s, min, h or d, like 3s" },
+	/* Not cut in the middle of a character. */
+	{ "grace", "012345678901234567890123456789012345678901234567890123456\xc3\xa9\xc3\xa9",
+		"plugin_opt_grace: "
+		"\"012345678901234567890123456789012345678901234567890123456...\" "
+		"is no duration; write a number and ms, s, min, h or d, like 3s" },
 	{ "node", "b 1", "plugin_opt_node: \"b 1\" is not 1 to 64 of A-Z a-z 0-9 . _ -" },
 	{ "node", "b/1", "plugin_opt_node: \"b/1\" is not 1 to 64 of A-Z a-z 0-9 . _ -" },
 	{ "node", "b#", "plugin_opt_node: " COMMENT },

@@ -173,6 +173,21 @@ static void a_socket_has_107_bytes(void **state)
 	redis_url_finish(&redis);
 }
 
+static void a_host_has_255_bytes(void **state)
+{
+	char url[sizeof("redis://") + 256] = "redis://";
+	struct redis_url redis;
+	const char *problem;
+	(void)state;
+	memset(url + 8, 'h', 256);
+	assert_int_equal(redis_url_parse(url, &redis, &problem), PRESENCE_EINVAL);
+	assert_string_equal(problem, "has no host that is a name or an address");
+	redis_url_finish(&redis);
+	url[8 + 255] = '\0';
+	assert_int_equal(redis_url_parse(url, &redis, &problem), PRESENCE_OK);
+	redis_url_finish(&redis);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +195,7 @@ int main(void)
 		cmocka_unit_test(a_password_is_printed_only_when_asked_for),
 		cmocka_unit_test(what_is_no_url_is_explained),
 		cmocka_unit_test(a_socket_has_107_bytes),
+		cmocka_unit_test(a_host_has_255_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/state.h"
 
@@ -137,8 +136,8 @@ int session_declare(
 	struct session *session = find_live(core, event->token);
 	if (!session)
 		return PRESENCE_ENOENT;
-	char *note = NULL;
-	if (event->note && event->note[0] && !(note = strdup(event->note)))
+	char *note;
+	if (note_copy(event->note, &note))
 		return PRESENCE_ENOMEM;
 	see(session->device, event);
 	set_declared(core, session, (uint8_t)event->status, note, event->now_ms);

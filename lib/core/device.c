@@ -5,6 +5,19 @@
 
 #include "core/state.h"
 
+int note_copy(const char *note, char **copy)
+{
+	*copy = NULL;
+	if (!note || !note[0])
+		return PRESENCE_OK;
+	size_t size = strlen(note) + 1;
+	*copy = malloc(size);
+	if (!*copy)
+		return PRESENCE_ENOMEM;
+	memcpy(*copy, note, size);
+	return PRESENCE_OK;
+}
+
 struct device *device_create(const char *name)
 {
 	size_t size = strlen(name) + 1;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/state.h"
 
@@ -100,7 +99,7 @@ static struct device *device_as_it_was(
 	struct device *device = device_create(event->device);
 	if (!device)
 		return NULL;
-	if (event->note && event->note[0] && !(device->note = strdup(event->note))) {
+	if (note_copy(event->note, &device->note)) {
 		free(device);
 		return NULL;
 	}

@@ -196,6 +196,8 @@ void effect_add_device(struct presence *core, struct presence_effects *effects,
 	const struct device *device, enum presence_reason reason, int64_t now_ms);
 
 /* device.c */
+/* *copy is NULL for no note and for an empty one. PRESENCE_ENOMEM, or 0. */
+int note_copy(const char *note, char **copy);
 struct device *device_find(const struct subject *subject, const char *name);
 struct device *device_create(const char *name);
 void device_add(struct presence *core, struct subject *subject, struct device *device);

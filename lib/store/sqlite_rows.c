@@ -111,6 +111,9 @@ static int write_item(struct state_file *file, const struct presence_effect *eff
 		/* Rows of what is no more cannot be left behind by a file that was begun anew; when
 		 * memory ran out they can, and are judged like all others after the next start. */
 	case PRESENCE_PUBLISH:
+	case PRESENCE_STORE_OVERRIDE: /* not kept yet */
+	case PRESENCE_DEVICE:
+	case PRESENCE_ACTIVITY:
 		break;
 	}
 	return code;

@@ -40,7 +40,7 @@ void put(struct mailbox *box, struct presence_effect effect)
 
 void assert_waiting(struct mailbox *box, const char *expected)
 {
-	static const char letters[] = "PSRFD";
+	static const char letters[] = "PSRFOVAD";
 	char seen[4096] = "";
 	size_t count, length = 0, listed = 0;
 	for (struct store_item *item = mailbox_take(box, SIZE_MAX, &count), *next; item;

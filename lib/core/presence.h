@@ -90,6 +90,7 @@ enum presence_event_type {
 	PRESENCE_DECLARE,         /* token, status, note: what its device says of itself */
 	PRESENCE_UNDECLARE,       /* token: its device says nothing of itself */
 	PRESENCE_LEAVE,           /* token: its device is down until it beats or declares */
+	PRESENCE_WILL,            /* token: its last will; the end it is about may have come */
 	PRESENCE_TYPED,           /* token, conversation, activity, active */
 	PRESENCE_OVERRIDDEN,      /* role, id, override, note, until_ms */
 	PRESENCE_TICK,            /* the loop turns: settle at most one due deadline */
@@ -97,9 +98,10 @@ enum presence_event_type {
 	PRESENCE_RESTORED_DEVICE, /* role, id, device, status, note, last_seen_ms: up then */
 	PRESENCE_RESTORED_OVERRIDE, /* role, id, override, note, until_ms, rev */
 	PRESENCE_FORGET,            /* role, id: if it is offline */
-	PRESENCE_ASSERT,            /* role, id, targets: say it again */
-	PRESENCE_RESYNC,            /* targets: say everything again */
-	PRESENCE_REV_SEEN,          /* rev: never mint one at or below it */
+	/* role, id, targets: say it again; who is invisible would show by it, and does not. */
+	PRESENCE_ASSERT,
+	PRESENCE_RESYNC,   /* targets: say everything again */
+	PRESENCE_REV_SEEN, /* rev: never mint one at or below it */
 };
 
 /* Where PRESENCE_ASSERT and PRESENCE_RESYNC repeat what is known. */
@@ -184,6 +186,9 @@ struct presence_config {
 	uint32_t heartbeat_misses;     /* intervals without a beat that take a device down */
 	int64_t away_after_ms;         /* without activity an undeclared device is away; 0: never */
 	bool device_topics;            /* PRESENCE_DEVICE is wanted */
+	/* PRESENCE_WILL may follow an end: unless that was a goodbye or a kick, it is told with the
+	 * next tick, and then for that reason. */
+	bool wills_follow;
 	/* What the goodbye of a client reads like on this broker, and so going invisible too. */
 	enum presence_reason goodbye;
 	uint32_t subjects_max, devices_max;

@@ -4,7 +4,7 @@
 #include "core/state.h"
 
 /* After a stall the broker ends clients that it did not listen to; they get time to come back. */
-enum { STALL_GRACE_MS = 3000, AT_ONCE = -1 };
+enum { STALL_GRACE_MS = 3000, AT_ONCE = -1, NEXT_TICK = 0 };
 
 static bool token_matches(const struct table_node *node, const void *key)
 {
@@ -209,17 +209,19 @@ static int64_t linger_ms(const struct presence *core, enum presence_end end, int
 	bool stalled = now_ms < core->settle_ms;
 	int64_t after_stall_ms = core->config.grace_ms > STALL_GRACE_MS ? core->config.grace_ms
 									: STALL_GRACE_MS;
+	int64_t no_grace = core->config.wills_follow ? NEXT_TICK : AT_ONCE;
 	switch (end) {
 	case PRESENCE_END_DISCONNECT:
 	case PRESENCE_END_KICKED:
-	case PRESENCE_END_PROTOCOL:
 		return AT_ONCE;
+	case PRESENCE_END_PROTOCOL:
+		return no_grace;
 	case PRESENCE_END_LOST:
-		return core->config.grace_ms ? core->config.grace_ms : AT_ONCE;
+		return core->config.grace_ms ? core->config.grace_ms : no_grace;
 	case PRESENCE_END_KEEPALIVE:
 		if (stalled)
 			return after_stall_ms;
-		return core->config.grace_keepalive_ms ? core->config.grace_keepalive_ms : AT_ONCE;
+		return core->config.grace_keepalive_ms ? core->config.grace_keepalive_ms : no_grace;
 	case PRESENCE_END_UNKNOWN:
 		/* Even without grace not before the next tick: by then a connection that took this
 		 * one over is known. */
@@ -277,7 +279,9 @@ int session_disconnect(
 	if (!session->silent)
 		note_end(session, event);
 	int64_t for_ms = linger_ms(core, event->end, event->now_ms);
-	enum presence_reason reason = reason_of(event->end);
+	enum presence_reason reason = session->reason == PRESENCE_REASON_WILL
+		? PRESENCE_REASON_WILL
+		: reason_of(event->end);
 	if (for_ms == AT_ONCE || session->silent || has_other_live(session)) {
 		session_end(core, session, reason, event, effects);
 		return PRESENCE_OK;
@@ -286,6 +290,15 @@ int session_disconnect(
 	activity_end(core, session->device->subject, event->token, event->now_ms);
 	/* Its own topic knows no grace. */
 	device_settle(core, session->device, event, reason, effects);
+	return PRESENCE_OK;
+}
+
+int session_will(struct presence *core, const struct presence_event *event)
+{
+	struct session *session = session_find(core, event->token);
+	if (!session)
+		return PRESENCE_ENOENT;
+	session->reason = PRESENCE_REASON_WILL;
 	return PRESENCE_OK;
 }
 

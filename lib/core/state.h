@@ -67,7 +67,7 @@ struct session {
 		due;        /* lingering: until when; live: what comes first of beat and idleness */
 	int64_t beat_by_ms; /* beat_ms is set: without one until then it is silent */
 	uint32_t beat_ms;   /* 0: it does not beat */
-	uint8_t reason;     /* lingering: why the device will be down */
+	uint8_t reason;     /* why the device will be down; live: its will's, once that is known */
 	bool live;
 	bool silent;   /* live, but it left or stopped beating: as good as gone */
 	bool restored; /* stands for one of an earlier boot: in no table */
@@ -214,6 +214,7 @@ int session_connect(struct presence *core, const struct presence_event *event,
 	struct presence_effects *effects);
 int session_disconnect(struct presence *core, const struct presence_event *event,
 	struct presence_effects *effects);
+int session_will(struct presence *core, const struct presence_event *event);
 void session_linger(struct presence *core, struct session *session, enum presence_reason reason,
 	int64_t until_ms);
 /* Its deadline has come. */

@@ -191,7 +191,8 @@ static int say_again(struct presence *core, const struct presence_event *event)
 	struct subject *subject = subject_find(core, event->role, event->id);
 	if (!subject)
 		return PRESENCE_ENOENT;
-	walk_say(core, subject, event->targets);
+	bool is_hidden = subject_is_hidden(subject);
+	walk_say(core, subject, event->targets & ~(is_hidden ? PRESENCE_TARGET_TOPIC : 0U));
 	return PRESENCE_OK;
 }
 
@@ -216,6 +217,8 @@ int presence_step(
 		return session_undeclare(core, event, effects);
 	case PRESENCE_LEAVE:
 		return session_leave(core, event, effects);
+	case PRESENCE_WILL:
+		return session_will(core, event);
 	case PRESENCE_TYPED:
 		return activity_note(core, event, effects);
 	case PRESENCE_OVERRIDDEN:

@@ -206,6 +206,7 @@ static void set_config(struct runner *runner, char *const words[], int count)
 		words, count, "heartbeat_misses", config->heartbeat_misses);
 	config->away_after_ms = number_of(words, count, "away_after", config->away_after_ms);
 	config->device_topics = number_of(words, count, "device_topics", config->device_topics);
+	config->wills_follow = number_of(words, count, "wills_follow", config->wills_follow);
 	config->refresh_ms = number_of(words, count, "refresh", config->refresh_ms);
 	config->subjects_max = (uint32_t)number_of(
 		words, count, "subjects_max", config->subjects_max);
@@ -411,6 +412,16 @@ static void run_leave(struct runner *runner, char *const words[], int count)
 		});
 }
 
+static void run_will(struct runner *runner, char *const words[], int count)
+{
+	(void)count;
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_WILL,
+			.token = strtoull(words[1], NULL, 10),
+		});
+}
+
 static void run_type(struct runner *runner, char *const words[], int count)
 {
 	step(runner,
@@ -539,6 +550,7 @@ static const struct command commands[] = {
 	{ "declare", 3, run_declare },
 	{ "undeclare", 2, run_undeclare },
 	{ "leave", 2, run_leave },
+	{ "will", 2, run_will },
 	{ "type", 3, run_type },
 	{ "override", 4, run_override },
 	{ "restored-override", 4, run_override },

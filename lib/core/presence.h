@@ -90,7 +90,9 @@ enum presence_event_type {
 	PRESENCE_DECLARE,         /* token, status, note: what its device says of itself */
 	PRESENCE_UNDECLARE,       /* token: its device says nothing of itself */
 	PRESENCE_LEAVE,           /* token: its device is down until it beats or declares */
-	PRESENCE_WILL,            /* token: its last will; the end it is about may have come */
+	/* token: the last will of its session, before the end; client_id, with token 0: of the
+	 * session under that id that has ended. */
+	PRESENCE_WILL,
 	PRESENCE_TYPED,           /* token, conversation, activity, active */
 	PRESENCE_OVERRIDDEN,      /* role, id, override, note, until_ms */
 	PRESENCE_TICK,            /* the loop turns: settle at most one due deadline */

@@ -293,9 +293,23 @@ int session_disconnect(
 	return PRESENCE_OK;
 }
 
+static bool lingers(const struct table_node *node, const void *unused)
+{
+	(void)unused;
+	return !TABLE_CONST_ENTRY(node, struct session, by_client)->live;
+}
+
+static struct session *find_lingering(const struct presence *core, const char *client_id)
+{
+	struct table_node *node = table_find(
+		&core->clients, state_hash(core, client_id, ""), lingers, NULL);
+	return node ? TABLE_ENTRY(node, struct session, by_client) : NULL;
+}
+
 int session_will(struct presence *core, const struct presence_event *event)
 {
-	struct session *session = session_find(core, event->token);
+	struct session *session = event->token ? session_find(core, event->token)
+					       : find_lingering(core, event->client_id);
 	if (!session)
 		return PRESENCE_ENOENT;
 	session->reason = PRESENCE_REASON_WILL;

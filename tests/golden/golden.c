@@ -414,11 +414,12 @@ static void run_leave(struct runner *runner, char *const words[], int count)
 
 static void run_will(struct runner *runner, char *const words[], int count)
 {
-	(void)count;
+	const char *client = value_of(words, count, "client");
 	step(runner,
 		(struct presence_event){
 			.type = PRESENCE_WILL,
-			.token = strtoull(words[1], NULL, 10),
+			.token = client ? 0 : strtoull(words[1], NULL, 10),
+			.client_id = client,
 		});
 }
 

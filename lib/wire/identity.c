@@ -212,7 +212,9 @@ static bool rule_match(
 	return true;
 }
 
-static bool role_known(const struct options_list *roles, struct span role)
+static const char unmatched_role[] = "client";
+
+static bool role_in(const struct options_list *roles, struct span role)
 {
 	for (size_t i = 0; i < roles->count; i++) {
 		const char *known = roles->item[i];
@@ -242,7 +244,6 @@ static enum identity_verdict fill(const struct span found[PLACEHOLDERS], struct 
 enum identity_verdict identity_of(const struct options *options, const char *client_id,
 	const char *username, struct identity *identity)
 {
-	static const char unmatched_role[] = "client";
 	*identity = (struct identity){ 0 };
 	if (!client_id)
 		return IDENTITY_INVALID;
@@ -254,8 +255,7 @@ enum identity_verdict identity_of(const struct options *options, const char *cli
 		const struct identity_rule *rule = options->identity[i];
 		const char *name = rule->source == IDENTITY_CLIENTID ? client_id : username;
 		struct span found[PLACEHOLDERS] = { [DEVICE] = whole };
-		if (name && rule_match(rule, name, found) &&
-			role_known(&options->roles, found[ROLE]))
+		if (name && rule_match(rule, name, found) && role_in(&options->roles, found[ROLE]))
 			return fill(found, identity);
 	}
 	if (options->unmatched == UNMATCHED_IGNORE)
@@ -264,4 +264,23 @@ enum identity_verdict identity_of(const struct options *options, const char *cli
 	return fill(
 		(const struct span[]){ { unmatched_role, strlen(unmatched_role) }, whole, whole },
 		identity);
+}
+
+bool identity_is_admin(const struct options *options, const char *username)
+{
+	for (size_t i = 0; username && i < options->identity_count; i++) {
+		const struct identity_rule *rule = options->identity[i];
+		struct span found[PLACEHOLDERS] = { 0 };
+		/* The first that matches decides, as it does for who a client is. */
+		if (rule->source == IDENTITY_USERNAME && rule_match(rule, username, found) &&
+			role_in(&options->roles, found[ROLE]))
+			return role_in(&options->admin_roles, found[ROLE]);
+	}
+	return false;
+}
+
+bool identity_role_known(const struct options *options, const char *role)
+{
+	return role_in(&options->roles, (struct span){ role, strlen(role) }) ||
+		!strcmp(role, unmatched_role);
 }

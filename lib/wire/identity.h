@@ -34,6 +34,12 @@ enum identity_verdict {
 };
 
 struct options;
+/* True when an `identity username` rule makes a role of admin_roles of this username, which the
+ * broker has authenticated; NULL: it has none. */
+bool identity_is_admin(const struct options *options, const char *username);
+/* True when a client can have this role. */
+bool identity_role_known(const struct options *options, const char *role);
+
 /* Applies identity, roles, unmatched and ignore_prefixes; the first rule that matches and whose
  * role is one of `roles` wins. Either name may be NULL: the broker does not know it. */
 enum identity_verdict identity_of(const struct options *options, const char *client_id,

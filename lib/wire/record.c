@@ -76,3 +76,27 @@ int record_write(const struct presence_record *record, const char *node, char *o
 	text_put(&text, "}", 1);
 	return text_end(&text);
 }
+
+int device_write(const struct presence_effect *effect, char *out, size_t size)
+{
+	struct text text = text_begin(out, size);
+	put_number(&text, "{\"v\":", RECORD_VERSION);
+	put_string(&text, ",\"device\":", effect->device);
+	put_string(&text, ",\"status\":", presence_status_name(effect->rank));
+	put_string(&text, ",\"reason\":", presence_reason_name(effect->device_reason));
+	put_number(&text, ",\"since\":", effect->device_since_ms);
+	text_put(&text, "}", 1);
+	return text_end(&text);
+}
+
+int activity_write(const struct presence_effect *effect, char *out, size_t size)
+{
+	struct text text = text_begin(out, size);
+	put_number(&text, "{\"v\":", RECORD_VERSION);
+	put_string(&text, ",\"conversation\":", effect->conversation);
+	put_string(&text, ",\"role\":", effect->record.role);
+	put_string(&text, ",\"id\":", effect->record.id);
+	put_string(&text, ",\"kind\":", presence_activity_name(effect->activity));
+	text_put_string(&text, effect->active ? ",\"active\":true}" : ",\"active\":false}");
+	return text_end(&text);
+}

@@ -15,6 +15,11 @@
  * and its terminator. Allocates nothing. */
 int record_write(const struct presence_record *record, const char *node, char *out, size_t size);
 
+/* The same for what stands on the topic of a device (PRESENCE_DEVICE) and of an activity
+ * (PRESENCE_ACTIVITY). */
+int device_write(const struct presence_effect *effect, char *out, size_t size);
+int activity_write(const struct presence_effect *effect, char *out, size_t size);
+
 /* Readers ignore unknown keys, accept unknown reasons (they read as unknown) and sources (as
  * inferred), and take an unknown status as not offline (it reads as online). All keys but note and
  * until are needed. PRESENCE_EINVAL: not a record, or one of more than PRESENCE_RECORD_MAX;

@@ -88,15 +88,33 @@ int topic_decode(const char *encoded, size_t length, char *out, size_t size)
 	return written >= 0 && !topic_id_valid(out) ? PRESENCE_EINVAL : written;
 }
 
-int topic_subject(const char *base, const char *role, const char *id, char *out, size_t size)
+static int put_levels(
+	const char *base, const char *const levels[], size_t count, char *out, size_t size)
 {
 	struct text text = text_begin(out, size);
 	text_put_string(&text, base);
-	text_put(&text, "/", 1);
-	put_encoded(&text, role);
-	text_put(&text, "/", 1);
-	put_encoded(&text, id);
+	for (size_t i = 0; i < count; i++) {
+		text_put(&text, "/", 1);
+		put_encoded(&text, levels[i]);
+	}
 	return text_end(&text);
+}
+
+int topic_subject(const char *base, const char *role, const char *id, char *out, size_t size)
+{
+	return put_levels(base, (const char *const[]){ role, id }, 2, out, size);
+}
+
+int topic_device(const char *base, const char *role, const char *id, const char *device, char *out,
+	size_t size)
+{
+	return put_levels(base, (const char *const[]){ role, id, "devices", device }, 4, out, size);
+}
+
+int topic_activity(const char *base, const char *conversation, const char *role, const char *id,
+	char *out, size_t size)
+{
+	return put_levels(base, (const char *const[]){ conversation, role, id }, 3, out, size);
 }
 
 bool topic_under(const char *topic, const char *base)

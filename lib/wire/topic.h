@@ -9,7 +9,7 @@
 
 #define PRESENCE_ID_MAX 128 /* bytes of a role, id or device, raw */
 #define PRESENCE_ENCODED_MAX (3 * PRESENCE_ID_MAX)
-#define PRESENCE_TOPIC_MAX 1024 /* of any topic or key written here, with its terminator */
+#define PRESENCE_TOPIC_MAX 2048 /* of any topic or key written here, with its terminator */
 
 /* Valid UTF-8 without control characters (C0, DEL, C1) or noncharacters, 1 to PRESENCE_ID_MAX
  * bytes. */
@@ -25,6 +25,14 @@ int topic_decode(const char *encoded, size_t length, char *out, size_t size);
 
 /* Writes "<base>/<role>/<id>", both encoded. As topic_encode(). */
 int topic_subject(const char *base, const char *role, const char *id, char *out, size_t size);
+
+/* Writes "<base>/<role>/<id>/devices/<device>". As topic_encode(). */
+int topic_device(const char *base, const char *role, const char *id, const char *device, char *out,
+	size_t size);
+
+/* Writes "<base>/<conversation>/<role>/<id>". As topic_encode(). */
+int topic_activity(const char *base, const char *conversation, const char *role, const char *id,
+	char *out, size_t size);
 
 /* True when topic is base itself or lies under it. */
 bool topic_under(const char *topic, const char *base);

@@ -24,7 +24,14 @@
 enum { EVENT_CONNECT = 11, EVENT_CLIENT_OFFLINE = 28 };
 
 /* Error numbers have moved between versions: ours is what all of them mean by it. */
-enum { BROKER_NOT_SUPPORTED = 10, BROKER_ACL_DENIED = 12, BROKER_PLUGIN_DEFER = 17 };
+enum {
+	BROKER_NOT_SUPPORTED = 10,
+	BROKER_ACL_DENIED = 12,
+	BROKER_PLUGIN_DEFER = 17,
+	BROKER_PLUGIN_IGNORE = 32, /* of 2.1; 2.0.x ends the connection */
+};
+/* Why 2.1 ends a connection: another one has its client id. */
+enum { BROKER_SESSION_TAKEN_OVER = 142 };
 
 /* CONNECT has one field that we read. */
 struct event_connect {

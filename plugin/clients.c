@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "plugin/clients.h"
+
 #include <stdlib.h>
+#include <string.h>
 
-#include "plugin/plugin.h"
-
-/* A connection as the broker knows it. The broker re-uses the addresses of clients that have gone,
- * and reports ends under the id of clients that have not: a pointer means something only from its
- * CONNECT to its DISCONNECT, an id nothing at all. */
-struct client {
-	struct table_node by_pointer;
-	struct mosquitto *pointer;
-	uint64_t token; /* 0: not tracked, or pending */
-	uint64_t tick;  /* the turn of the loop in which it came */
-	struct client *next_pending, *previous_pending;
-	bool is_pending; /* 2.0.x: asked to be let in, not confirmed yet */
-};
+#include "plugin/guard.h"
 
 enum { REASON_NONE = -1 };
 
@@ -49,7 +40,7 @@ static bool pointer_matches(const struct table_node *node, const void *pointer)
 	return TABLE_CONST_ENTRY(node, struct client, by_pointer)->pointer == pointer;
 }
 
-static struct client *client_find(const struct plugin *plugin, const struct mosquitto *pointer)
+struct client *client_find(const struct plugin *plugin, const struct mosquitto *pointer)
 {
 	struct table_node *node = table_find(
 		&plugin->clients, hash_of(plugin, pointer), pointer_matches, pointer);
@@ -117,6 +108,7 @@ static struct client *client_add(struct plugin *plugin, struct mosquitto *pointe
 static void client_remove(struct plugin *plugin, struct client *client)
 {
 	unlink_pending(plugin, client);
+	guard_drop(client);
 	table_remove(&plugin->clients, &client->by_pointer);
 	free(client);
 }
@@ -185,6 +177,8 @@ static struct client *client_arrives(struct plugin *plugin, struct mosquitto *po
 		return NULL;
 	end_session(plugin, client, REASON_NONE);
 	unlink_pending(plugin, client);
+	guard_drop(client);
+	client->wrote_own = false;
 	client->tick = plugin->ticks;
 	return client;
 }
@@ -201,6 +195,15 @@ void client_asks(struct plugin *plugin, struct mosquitto *pointer)
 	struct client *client = client_arrives(plugin, pointer);
 	if (client)
 		link_pending(plugin, client);
+}
+
+bool client_is_replaced(const struct plugin *plugin, const struct client *client)
+{
+	const char *id = mosquitto_client_id(client->pointer);
+	const struct client *other = plugin->pending_first;
+	while (other && (other == client || strcmp(mosquitto_client_id(other->pointer), id) != 0))
+		other = other->next_pending;
+	return other != NULL;
 }
 
 void clients_promote(struct plugin *plugin)
@@ -232,6 +235,8 @@ void client_disconnected(struct plugin *plugin, struct mosquitto *pointer, int r
 	if (client->is_pending)
 		note_refusal(plugin, client);
 	end_session(plugin, client, reason);
+	if (client->wrote_own && end_of(reason) != PRESENCE_END_DISCONNECT)
+		guard_repair(plugin, pointer);
 	client_remove(plugin, client);
 }
 
@@ -246,13 +251,20 @@ static struct client *client_late(struct plugin *plugin, struct mosquitto *point
 		plugin->late_was_said = true;
 		log_line(LOG_WARNING,
 			"a client was let in before we were asked, and is online only "
-			"since it published: load this plugin before other authentication plugins, "
+			"since it published or, with topic_guard, subscribed: "
+			"load this plugin before other authentication plugins, "
 			"for example from conf.d/00-presence.conf. "
 			"(With TLS identities as usernames nothing can be done on Mosquitto 2.0.)");
 	}
 	if (client)
 		begin_session(plugin, client);
 	return client;
+}
+
+void client_subscribes(struct plugin *plugin, struct mosquitto *pointer)
+{
+	if (!client_find(plugin, pointer))
+		(void)client_late(plugin, pointer);
 }
 
 void client_seen(struct plugin *plugin, struct mosquitto *pointer)

@@ -88,6 +88,7 @@ void config_of_core(const struct options *options, struct presence_config *confi
 		.grace_ms = options->grace_ms,
 		.grace_keepalive_ms = options->grace_keepalive_ms,
 		.restart_grace_ms = options->restart_grace_ms,
+		.wills_follow = options->topic_guard != TOPIC_GUARD_OFF,
 		.offline_retain_ms = options->offline_retain_for_ms,
 		.unmatched_retain_ms = options->unmatched_retain_for_ms,
 		.subjects_max = options->subjects_max,

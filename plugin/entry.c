@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugin/guard.h"
 #include "plugin/hooks.h"
 
 enum { PLUGIN_API = 5, GOODBYE_MS = 2000 };
@@ -43,6 +44,7 @@ static void plugin_destroy(struct plugin *plugin)
 		(void)store_destroy(plugin->stores[i], left_ms > 0 ? left_ms : 0);
 	}
 	presence_destroy(plugin->core);
+	guard_finish(plugin);
 	clients_finish(plugin);
 	digests_finish(plugin);
 	sys_finish(plugin);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "plugin/hooks.h"
 
-#include "wire/topic.h"
+#include "plugin/guard.h"
 
 /* Callbacks translate and hand over. */
 
@@ -30,11 +30,6 @@ static int on_disconnect(struct plugin *plugin, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
-static bool is_ours(const struct options *options, const char *topic)
-{
-	return topic_under(topic, options->topic) || topic_under(topic, options->typing_topic);
-}
-
 /* Only 0 and ACL_DENIED are harmless answers: any other disconnects the client. */
 static int on_message(struct plugin *plugin, void *data)
 {
@@ -42,11 +37,12 @@ static int on_message(struct plugin *plugin, void *data)
 	if (plugin->is_inert)
 		return MOSQ_ERR_SUCCESS;
 	client_seen(plugin, message->client);
-	if (!is_ours(plugin->options, message->topic))
-		return MOSQ_ERR_SUCCESS;
-	plugin_refuse(
-		plugin, REFUSED_PUBLISH, mosquitto_client_id(message->client), message->topic);
-	return BROKER_ACL_DENIED;
+	return guard_message(plugin, message);
+}
+
+static int on_acl_check(struct plugin *plugin, void *data)
+{
+	return guard_check(plugin, data);
 }
 
 static int on_tick(struct plugin *plugin, void *data)
@@ -64,7 +60,7 @@ static int on_reload(struct plugin *plugin, void *data)
 	return plugin->is_2_1 ? MOSQ_ERR_SUCCESS : BROKER_PLUGIN_DEFER;
 }
 
-enum versions { ALL_VERSIONS, ONLY_2_0, ONLY_2_1 };
+enum versions { ALL_VERSIONS, ONLY_2_0, ONLY_2_1, WITH_GUARD };
 
 static const struct hook {
 	int event;
@@ -76,6 +72,7 @@ static const struct hook {
 	{ MOSQ_EVT_BASIC_AUTH, ONLY_2_0, on_basic_auth },
 	{ MOSQ_EVT_DISCONNECT, ALL_VERSIONS, on_disconnect },
 	{ MOSQ_EVT_MESSAGE, ALL_VERSIONS, on_message },
+	{ MOSQ_EVT_ACL_CHECK, WITH_GUARD, on_acl_check },
 	{ MOSQ_EVT_TICK, ALL_VERSIONS, on_tick },
 	{ MOSQ_EVT_RELOAD, ALL_VERSIONS, on_reload },
 };
@@ -87,7 +84,11 @@ static int on_event(int event, void *data, void *self)
 {
 	struct plugin *plugin = self;
 	int result = MOSQ_ERR_SUCCESS;
+	/* Of these there is one for every message to every subscriber. */
+	if (event == MOSQ_EVT_ACL_CHECK && !guard_concerns(data))
+		return guard_neutral(plugin);
 	int64_t started_us = clock_now_us();
+	guard_before(plugin, event, data);
 	for (size_t i = 0; i < HOOKS; i++)
 		if (hooks[i].event == event)
 			result = hooks[i].run(plugin, data);
@@ -104,6 +105,8 @@ static bool applies(const struct plugin *plugin, const struct hook *hook)
 		return !plugin->is_2_1;
 	case ONLY_2_1:
 		return plugin->is_2_1;
+	case WITH_GUARD:
+		return guard_is_on(plugin);
 	case ALL_VERSIONS:
 		break;
 	}

@@ -20,7 +20,7 @@ enum refusal {
 	REFUSED_SUBJECTS, /* subjects_max: not tracked */
 	REFUSED_DEVICES,  /* devices_max: not tracked */
 	REFUSED_MEMORY,   /* no memory: not tracked, or said again later */
-	REFUSED_PUBLISH,  /* a client published where only presence may */
+	REFUSED_PUBLISH,  /* a client, or its will, wrote where only presence may */
 	REFUSALS,
 };
 
@@ -49,6 +49,11 @@ struct plugin {
 	uint64_t last_token;
 	uint64_t pointer_key;
 	bool username_was_accepted, username_refusal_was_said, late_was_said;
+
+	/* guard.c */
+	struct held *held_first;
+	unsigned deferred; /* writes that others were to decide, none of which came to pass */
+	bool message_was_seen, bypass_was_said;
 
 	/* tick.c */
 	uint64_t ticks;
@@ -91,6 +96,8 @@ void clients_promote(struct plugin *plugin);
 void client_disconnected(struct plugin *plugin, struct mosquitto *pointer, int reason);
 /* It published: evidence, and on 2.0.x the first sign of clients that were let in unasked. */
 void client_seen(struct plugin *plugin, struct mosquitto *pointer);
+/* 2.0.x: it asks to subscribe: the first sign of some, as publishing is. */
+void client_subscribes(struct plugin *plugin, struct mosquitto *pointer);
 
 /* tick.c: what is due, bounded per turn of the loop */
 void tick(struct plugin *plugin, struct mosquitto_evt_tick *event);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "plugin/plugin.h"
+#include "plugin/guard.h"
 
 /* How long one turn of the loop may be ours, how often the clock is asked, and how long the broker
  * may sleep: it must show us soon that it stood still (2.1 can sleep for hours). */
@@ -73,6 +73,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 
 	plugin->ticks++;
 	plugin->is_inert = false;
+	guard_settle(plugin); /* while it is known who is about to replace whom */
 	clients_promote(plugin);
 	hear_stores(plugin, started_us);
 	settle_what_is_due(plugin, started_us);

@@ -115,7 +115,7 @@ static int find_or_add(
 	*subject = subject_find(core, event->role, event->id);
 	if (*subject)
 		return state_reserve(core);
-	if (core->counts.subjects >= core->config.subjects_max)
+	if (core->subjects.count >= core->config.subjects_max)
 		return PRESENCE_ESUBJECTS;
 	if (state_reserve(core))
 		return PRESENCE_ENOMEM;

@@ -83,21 +83,21 @@ struct presence_record {
 };
 
 enum presence_event_type {
-	PRESENCE_CONNECTED,       /* token, client_id, role, id, device, unmatched */
-	PRESENCE_DISCONNECTED,    /* token, end */
-	PRESENCE_SEEN,            /* token: it published or asked: evidence, and activity */
-	PRESENCE_HEARTBEAT,       /* token, interval_ms (0: the default): alive, but no activity */
-	PRESENCE_DECLARE,         /* token, status, note: what its device says of itself */
-	PRESENCE_UNDECLARE,       /* token: its device says nothing of itself */
-	PRESENCE_LEAVE,           /* token: its device is down until it beats or declares */
+	PRESENCE_CONNECTED,    /* token, client_id, role, id, device, unmatched */
+	PRESENCE_DISCONNECTED, /* token, end */
+	PRESENCE_SEEN,         /* token: it published or asked: evidence, and activity */
+	PRESENCE_HEARTBEAT,    /* token, interval_ms (0: the default): alive, but no activity */
+	PRESENCE_DECLARE,      /* token, status, note: what its device says of itself */
+	PRESENCE_UNDECLARE,    /* token: its device says nothing of itself */
+	PRESENCE_LEAVE,        /* token: its device is down until it beats or declares */
 	/* token: the last will of its session, before the end; client_id, with token 0: of the
 	 * session under that id that has ended. */
 	PRESENCE_WILL,
-	PRESENCE_TYPED,           /* token, conversation, activity, active */
-	PRESENCE_OVERRIDDEN,      /* role, id, override, note, until_ms */
-	PRESENCE_TICK,            /* the loop turns: settle at most one due deadline */
-	PRESENCE_RESTORED,        /* record, unmatched: what an earlier boot had published */
-	PRESENCE_RESTORED_DEVICE, /* role, id, device, status, note, last_seen_ms: up then */
+	PRESENCE_TYPED,             /* token, conversation, activity, active */
+	PRESENCE_OVERRIDDEN,        /* role, id, override, note, until_ms */
+	PRESENCE_TICK,              /* the loop turns: settle at most one due deadline */
+	PRESENCE_RESTORED,          /* record, unmatched: what an earlier boot had published */
+	PRESENCE_RESTORED_DEVICE,   /* role, id, device, status, note, last_seen_ms: up then */
 	PRESENCE_RESTORED_OVERRIDE, /* role, id, override, note, until_ms, rev */
 	PRESENCE_FORGET,            /* role, id: if it is offline */
 	/* role, id, targets: say it again; who is invisible would show by it, and does not. */
@@ -198,7 +198,7 @@ struct presence_config {
 };
 
 struct presence_counts {
-	uint64_t subjects, devices, sessions; /* now */
+	uint64_t subjects, devices, sessions; /* now; subjects: those that have a record */
 	uint64_t transitions, forgotten, stalls;
 	int64_t tick_gap_max_ms;
 };
@@ -223,9 +223,27 @@ int64_t presence_deadline(const struct presence *core);
 int presence_lookup(const struct presence *core, const char *role, const char *id,
 	struct presence_record *record);
 
+/* All records, one by one, in an order of their own that lasts as long as the core: one that is
+ * there throughout is met exactly once, whoever comes and goes meanwhile. role NULL: the first;
+ * otherwise the next behind role/id, which need not be known any more. One with rev 0 is of a
+ * subject that nothing is published of: to be passed over. PRESENCE_ENOENT: there are no more.
+ * Borrows from core. */
+int presence_next(const struct presence *core, const char *role, const char *id,
+	struct presence_record *record);
+
+/* How many records presence_next() has of this role and status; role NULL: of all. */
+uint64_t presence_count(const struct presence *core, const char *role, enum presence_status status);
+
+/* Whose a live session is. PRESENCE_ENOENT: there is no such. Borrows from core. */
+struct presence_session {
+	const char *role, *id;
+	bool is_hidden; /* the subject is invisible: nothing that happens to it may be seen */
+};
+int presence_session(const struct presence *core, uint64_t token, struct presence_session *session);
+
 const struct presence_counts *presence_counts(const struct presence *core);
 
-/* Calls visit once per role with the number of its subjects that are not offline. */
+/* Calls visit once per role that has a record, with the number of those that are not offline. */
 void presence_each_role(const struct presence *core,
 	void (*visit)(void *context, const char *role, uint64_t online), void *context);
 

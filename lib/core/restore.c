@@ -37,7 +37,7 @@ static void adopt(struct presence *core, struct subject *subject,
 }
 
 static void set_as_it_was(
-	const struct presence *core, struct subject *subject, const struct presence_event *event)
+	struct presence *core, struct subject *subject, const struct presence_event *event)
 {
 	const struct presence_record *record = &event->record;
 	int64_t age_ms = event->wall_ms - record->since_ms;
@@ -53,9 +53,8 @@ static void set_as_it_was(
 	subject->offline_ms = event->now_ms - (age_ms > 0 ? age_ms : 0);
 	subject->last_seen_ms = record->last_seen_ms;
 	subject->rev = record->rev;
+	subject_count(core, subject, 1);
 	subject->judge = true;
-	if (record->status != PRESENCE_OFFLINE)
-		subject->role->online++;
 }
 
 int restore_subject(
@@ -68,7 +67,7 @@ int restore_subject(
 		adopt(core, subject, event, effects);
 		return PRESENCE_OK;
 	}
-	if (!subject && core->counts.subjects >= core->config.subjects_max)
+	if (!subject && core->subjects.count >= core->config.subjects_max)
 		return PRESENCE_ESUBJECTS;
 	if (state_reserve(core))
 		return PRESENCE_ENOMEM;

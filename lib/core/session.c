@@ -120,7 +120,7 @@ static int arrival_check(
 		return PRESENCE_EEXIST;
 	arrival->subject = subject_find(core, event->role, event->id);
 	if (!arrival->subject) {
-		if (core->counts.subjects < core->config.subjects_max)
+		if (core->subjects.count < core->config.subjects_max)
 			return PRESENCE_OK;
 		arrival->evicted = subject_offline_longest(core);
 		return arrival->evicted ? PRESENCE_OK : PRESENCE_ESUBJECTS;

@@ -8,10 +8,16 @@
 #include "core/presence.h"
 #include "core/table.h"
 
+#define PRESENCE_STATUS(number, name, word) +1
+enum { PRESENCE_STATUSES = 0
+#include "core/statuses.def"
+};
+#undef PRESENCE_STATUS
+
 struct role {
 	struct table_node by_name;
 	uint64_t subjects;
-	uint64_t online; /* of them, not published as offline */
+	uint64_t published[PRESENCE_STATUSES]; /* records, by status */
 	char name[];
 };
 
@@ -155,6 +161,8 @@ enum presence_status device_shown(const struct device *device);
 bool subject_is_hidden(const struct subject *subject);
 
 /* subject.c: subjects and what is published of them */
+/* NULL: nobody of this role is known. */
+struct role *role_find(const struct presence *core, const char *name);
 struct subject *subject_find(const struct presence *core, const char *role, const char *id);
 /* Linked in, but not published. NULL when out of memory; nothing has changed then. */
 struct subject *subject_add(
@@ -162,6 +170,8 @@ struct subject *subject_add(
 void subject_destroy(struct presence *core, struct subject *subject);
 /* The subject that is offline longest and need not be remembered; NULL: none. */
 struct subject *subject_offline_longest(const struct presence *core);
+/* To be called with -1 before its rev or status changes, and with 1 after that. */
+void subject_count(struct presence *core, struct subject *subject, int by);
 /* Moves it to the end of the walks' way. */
 void subject_move_last(struct presence *core, struct subject *subject);
 /* When the next subject is to be forgotten; INT64_MAX: none is offline. */

@@ -95,7 +95,7 @@ int state_reserve(struct presence *core)
 	if (deadlines_reserve(&core->waiting, core->waiting_users + NEW_USERS))
 		return PRESENCE_ENOMEM;
 	for (int kind = 0; kind < OFFLINE_KINDS; kind++)
-		if (deadlines_reserve(&core->offline[kind], core->counts.subjects + 1))
+		if (deadlines_reserve(&core->offline[kind], core->subjects.count + 1))
 			return PRESENCE_ENOMEM;
 	return PRESENCE_OK;
 }
@@ -244,19 +244,4 @@ int presence_step(
 		return PRESENCE_OK;
 	}
 	return PRESENCE_EINVAL;
-}
-
-int presence_lookup(const struct presence *core, const char *role, const char *id,
-	struct presence_record *record)
-{
-	const struct subject *subject = subject_find(core, role, id);
-	if (!subject || !subject->rev)
-		return PRESENCE_ENOENT;
-	subject_record(subject, record);
-	return PRESENCE_OK;
-}
-
-const struct presence_counts *presence_counts(const struct presence *core)
-{
-	return &core->counts;
 }

@@ -21,18 +21,24 @@ static bool role_matches(const struct table_node *node, const void *name)
 	return !strcmp(TABLE_CONST_ENTRY(node, struct role, by_name)->name, name);
 }
 
+struct role *role_find(const struct presence *core, const char *name)
+{
+	struct table_node *node = table_find(
+		&core->roles, state_hash(core, name, ""), role_matches, name);
+	return node ? TABLE_ENTRY(node, struct role, by_name) : NULL;
+}
+
 static struct role *role_get_or_add(struct presence *core, const char *name)
 {
-	uint64_t hash = state_hash(core, name, "");
-	struct table_node *node = table_find(&core->roles, hash, role_matches, name);
-	if (node)
-		return TABLE_ENTRY(node, struct role, by_name);
+	struct role *found = role_find(core, name);
+	if (found)
+		return found;
 	size_t size = strlen(name) + 1;
 	struct role *role = calloc(1, sizeof(*role) + size);
 	if (!role)
 		return NULL;
 	memcpy(role->name, name, size);
-	role->by_name.hash = hash;
+	role->by_name.hash = state_hash(core, name, "");
 	table_insert(&core->roles, &role->by_name);
 	return role;
 }
@@ -117,7 +123,6 @@ struct subject *subject_add(
 	table_insert(&core->subjects, &subject->by_name);
 	/* At the front, where walks that are under way have passed: it speaks for itself. */
 	link_first(core, subject);
-	core->counts.subjects++;
 	core->waiting_users++;
 	return subject;
 }
@@ -251,15 +256,19 @@ static void publish(struct presence *core, struct subject *subject,
 		previous_rev;
 }
 
+void subject_count(struct presence *core, struct subject *subject, int by)
+{
+	if (!subject->rev)
+		return;
+	core->counts.subjects += (uint64_t)by;
+	subject->role->published[subject->status] += (uint64_t)by;
+}
+
 static void set_status(
 	struct subject *subject, enum presence_status status, const struct presence_event *event)
 {
-	if (subject->status == PRESENCE_OFFLINE)
-		subject->role->online++;
-	if (status == PRESENCE_OFFLINE) {
-		subject->role->online--;
+	if (status == PRESENCE_OFFLINE)
 		subject->offline_ms = event->now_ms;
-	}
 	subject->previous_status = subject->status;
 	subject->status = (uint8_t)status;
 	subject->since_ms = event->wall_ms;
@@ -282,6 +291,7 @@ int64_t subject_settle(struct presence *core, struct subject *subject,
 
 	aggregate(subject, &now);
 	bool changed = differs(core, subject, &now);
+	subject_count(core, subject, -1);
 	if (now.status != subject->status)
 		set_status(subject, now.status, event);
 	if (changed) {
@@ -294,6 +304,7 @@ int64_t subject_settle(struct presence *core, struct subject *subject,
 	}
 	if (changed || subject->judge)
 		publish(core, subject, event, effects);
+	subject_count(core, subject, 1);
 	subject->judge = false;
 	if (subject->status == PRESENCE_OFFLINE)
 		wait_to_be_forgotten(core, subject);
@@ -320,7 +331,6 @@ static void remove_subject(struct presence *core, struct subject *subject)
 	unlink_subject(core, subject);
 	table_remove(&core->subjects, &subject->by_name);
 	subject->role->subjects--;
-	core->counts.subjects--;
 	core->waiting_users--;
 	core->gone_subject = subject;
 }
@@ -333,29 +343,11 @@ void subject_forget(struct presence *core, struct subject *subject, int64_t now_
 			subject->rev;
 		core->counts.forgotten++;
 	}
+	subject_count(core, subject, -1);
 	if (!must_be_remembered(subject)) {
 		remove_subject(core, subject);
 		return;
 	}
 	clear_due(core, subject);
 	subject->rev = 0;
-}
-
-struct each_role {
-	void (*visit)(void *context, const char *role, uint64_t online);
-	void *context;
-};
-
-static void visit_role(const struct table_node *node, void *context)
-{
-	const struct role *role = TABLE_CONST_ENTRY(node, struct role, by_name);
-	const struct each_role *each = context;
-	each->visit(each->context, role->name, role->online);
-}
-
-void presence_each_role(const struct presence *core,
-	void (*visit)(void *context, const char *role, uint64_t online), void *context)
-{
-	struct each_role each = { visit, context };
-	table_each(&core->roles, visit_role, &each);
 }

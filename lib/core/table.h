@@ -35,6 +35,11 @@ typedef bool table_match(const struct table_node *node, const void *key);
 struct table_node *table_find(
 	const struct table *table, uint64_t hash, table_match *match, const void *key);
 
+/* Every entry has a place, of its hash alone, in an order that does not change as the table grows:
+ * of those at or behind place, the first. NULL: none. */
+uint64_t table_place(uint64_t hash);
+struct table_node *table_find_place(const struct table *table, uint64_t place);
+
 /* In no order; visit must not insert or remove. */
 void table_each(const struct table *table,
 	void (*visit)(const struct table_node *node, void *context), void *context);

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
+PUBREC, PUBREL, PUBCOMP, UNSUBSCRIBE, UNSUBACK = 5, 6, 7, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 PATIENCE = 10  # seconds to wait for an answer
 
@@ -87,7 +88,8 @@ def take_properties(data, at):
 
 
 class Client:
-    """clean=False asks for a persistent session; in MQTT 5 expiry (seconds) does."""
+    """clean=False asks for a persistent session; in MQTT 5 expiry (seconds) does.
+    will: topic, payload, QoS, retain and, in MQTT 5, perhaps its delay in seconds."""
 
     def __init__(self, port, client_id, *, version=4, ws=False, clean=True, expiry=None,
                  keepalive=60, username=None, password=None, will=None, wait=True):
@@ -107,9 +109,11 @@ class Client:
         flags = 2 if clean else 0
         tail = text(self.client_id)
         if will:
-            topic, payload, qos, retain = will
+            topic, payload, qos, retain, *delay = will
             flags |= 4 | qos << 3 | (32 if retain else 0)
-            tail += (b"\0" if self.version == 5 else b"") + text(topic) + text(payload)
+            if self.version == 5:
+                tail += b"\5\x18" + struct.pack(">I", *delay) if delay else b"\0"
+            tail += text(topic) + text(payload)
         if username is not None:
             flags |= 128
             tail += text(username)
@@ -133,20 +137,24 @@ class Client:
             self.close()
             raise Refused(body[1])
 
-    def publish(self, topic, payload=b"", qos=0, retain=False):
-        """Returns the reason code of the PUBACK (0 in 3.1.1), None with QoS 0."""
+    def publish(self, topic, payload=b"", qos=0, retain=False, alias=None):
+        """Returns the reason code of PUBACK or PUBREC (0 in 3.1.1), None with QoS 0."""
         payload = payload if isinstance(payload, bytes) else payload.encode()
         head = text(topic)
         if qos:
             self.packet_id += 1
             head += struct.pack(">H", self.packet_id)
         if self.version == 5:
-            head += b"\0"
+            head += b"\0" if alias is None else b"\3\x23" + struct.pack(">H", alias)
         self._send(PUBLISH << 4 | qos << 1 | retain, head + payload)
-        if qos == 1:
-            body = self._wait(PUBACK)
-            return body[2] if len(body) > 2 else 0
-        return None
+        if not qos:
+            return None
+        body = self._wait(PUBACK if qos == 1 else PUBREC)
+        code = body[2] if len(body) > 2 else 0
+        if qos == 2 and code < 128:
+            self._send(PUBREL << 4 | 2, body[:2])
+            self._wait(PUBCOMP)
+        return code
 
     def subscribe(self, topic, qos=0):
         """Returns the granted QoS, or the reason code."""
@@ -154,6 +162,13 @@ class Client:
         head = struct.pack(">H", self.packet_id) + (b"\0" if self.version == 5 else b"")
         self._send(SUBSCRIBE << 4 | 2, head + text(topic) + bytes([qos]))
         return self._wait(SUBACK)[-1]
+
+    def unsubscribe(self, topic):
+        """Returns the reason code, 0 in 3.1.1."""
+        self.packet_id += 1
+        head = struct.pack(">H", self.packet_id) + (b"\0" if self.version == 5 else b"")
+        self._send(UNSUBSCRIBE << 4 | 2, head + text(topic))
+        return self._wait(UNSUBACK)[-1] if self.version == 5 else self._wait(UNSUBACK) and 0
 
     def send_ping(self):
         self._send(PINGREQ << 4, b"")

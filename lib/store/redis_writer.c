@@ -347,6 +347,9 @@ static void step_ready(struct redis_writer *writer)
 	redis_renew_step(writer);
 	redis_snapshot_step(writer);
 	redis_resync_step(writer);
+	/* Only now: what has just ended may have kept the mailbox closed. */
+	redis_batch_take(writer);
+	redis_resync_step(writer);
 	redis_batch_step(writer);
 	redis_leave_step(writer);
 }
@@ -356,7 +359,8 @@ void redis_writer_step(struct redis_writer *writer, int64_t now_ms, int64_t wall
 	writer->now_ms = now_ms;
 	writer->wall_ms = wall_ms;
 	post_rev(writer);
-	redis_batch_take(writer);
+	if (writer->phase != REDIS_READY)
+		redis_batch_take(writer);
 	if (writer->close)
 		return;
 	bool late = writer->first && now_ms - writer->first->sent_ms >= REDIS_REPLY_MS;

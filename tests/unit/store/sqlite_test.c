@@ -113,6 +113,21 @@ static void test_refresh(void **state)
 		"is agent/b online < offline connect inferred 1 1000 2000 2 - 0\n");
 }
 
+/* A number once used is never used again, though its record is gone. */
+static void test_rev_stays(void **state)
+{
+	struct rig *rig = *state;
+	rig_start(rig);
+	put(rig->box, an_effect(PRESENCE_FORGOTTEN, "a", 99));
+	rig_settle(rig);
+	put(rig->box, a_store("b", NULL, 5));
+	rig_stop(rig);
+	rig_start(rig);
+	rig_settle(rig);
+	rig_assert_messages(
+		rig, "rev 99\nis agent/b online < offline connect inferred 1 1000 2000 5 - 0\n");
+}
+
 static void test_forget_then_back(void **state)
 {
 	struct rig *rig = *state;
@@ -196,6 +211,7 @@ static void test_pages(void **state)
 		rig_step(rig);
 		if (pages < 4) { /* it is not read through: nothing may be written */
 			assert_int_equal(rig_stats(rig).queue, 2);
+			assert_int_equal(rig->wait.until_ms, rig->now_ms + 1000);
 			assert_int_equal(rig_stats(rig).state, STORE_CONNECTING);
 			assert_false(store_sqlite_ops.idle(rig->self));
 		}
@@ -366,6 +382,7 @@ int main(void)
 		TEST(test_first_start),
 		TEST(test_round_trip),
 		TEST(test_refresh),
+		TEST(test_rev_stays),
 		TEST(test_forget_then_back),
 		TEST(test_batches),
 		TEST(test_pages),

@@ -208,15 +208,6 @@ static void test_no_spinning(void **state)
 	assert_int_equal(fake->taken, 10);
 }
 
-static struct store_message *wait_for_message(struct store *store)
-{
-	struct store_message *message = NULL;
-	for (int64_t until_ms = now_ms() + WAIT_MAX_MS; !message && now_ms() < until_ms;)
-		message = store_take_message(store);
-	assert_non_null(message);
-	return message;
-}
-
 static void test_overflow(void **state)
 {
 	struct presence_effect effect = a_store("a", "d", 1);

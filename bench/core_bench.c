@@ -6,7 +6,8 @@
  * Each size runs a few times, each time in a fresh process. Some runs read the clock only around
  * whole phases: those give bytes and nanoseconds. The others read it around every step: those give
  * the longest pause. A pause of ours comes at the same step in every run, one of the machine does
- * not, so of each step the shortest of all runs counts. Fails when a record is missing. */
+ * not, so of each step the shortest of all runs counts. Fails when a record is missing,
+ * and names the phase. */
 
 #include <inttypes.h>
 #include <malloc.h>
@@ -27,10 +28,6 @@ enum {
 	STEPS_PER_ROUND = 1000000, /* small sizes go round until they have done so many */
 	STEPS_PER_MS = 1000,       /* how fast the core's own time goes by */
 	GRACE_MS = 3000,
-	/* At a million devices. */
-	GOAL_NS = 250,
-	GOAL_BYTES = 200,
-	GOAL_PAUSE_US = 1000,
 };
 
 enum phase { NEW, END, BACK, RESYNC, LOSE, EXPIRE, PHASES };
@@ -64,9 +61,9 @@ struct run {
 	uint64_t published;
 };
 
-/* Both are coprime with powers of ten: multiplied modulo the number of devices, they visit each
- * device once, in an order no cache can guess. */
-enum { ORDER_END = 435761, ORDER_BACK = 702137, ORDER_LOST = 381913 };
+/* Coprime with ten: multiplied modulo the number of devices, each visits every device once, in an
+ * order no cache can guess. The third undoes the second. */
+enum { ORDER_END = 435761, ORDER_BACK = 702137, PLACE_BACK = 312073, ORDER_LOST = 381913 };
 
 static uint32_t shuffled(uint32_t i, uint32_t order, uint32_t devices)
 {
@@ -135,9 +132,11 @@ static void put_number(char *digits, uint32_t number)
 		digits[place] = (char)('0' + number % 10);
 }
 
+/* Minted one after the other as devices connect. */
 static uint64_t token_of(const struct run *run, uint32_t device, uint32_t round)
 {
-	return (uint64_t)round * run->devices + device + 1;
+	uint32_t place = round ? shuffled(device, PLACE_BACK, run->devices) : device;
+	return (uint64_t)round * run->devices + place + 1;
 }
 
 static void connect_device(struct run *run, uint32_t device, uint32_t round)
@@ -199,14 +198,12 @@ static int64_t phase_begin(struct run *run, enum phase phase)
 static double phase_ns(const struct run *run, enum phase phase, int64_t began_ns, uint32_t expected)
 {
 	double ns = (double)(read_ns(CLOCK_PROCESS_CPUTIME_ID) - began_ns) / expected;
-	if (run->published == expected)
-		return ns;
-	fprintf(stderr, "core_bench: %s: %" PRIu64 " records instead of %" PRIu32 "\n",
-		phase_names[phase], run->published, expected);
-	exit(EXIT_FAILURE);
+	if (run->published != expected)
+		die(phase_names[phase]);
+	return ns;
 }
 
-static void fill(struct run *run, int number)
+static double fill(struct run *run)
 {
 	double heap = heap_bytes(), rss = rss_bytes();
 	int64_t began_ns = phase_begin(run, NEW);
@@ -215,15 +212,14 @@ static void fill(struct run *run, int number)
 		connect_device(run, i, 0);
 	}
 	double ns = phase_ns(run, NEW, began_ns, run->devices);
-	if (run->clocked)
-		return;
-	run->result->ns[NEW][number] = ns;
-	run->result->heap_bytes = (heap_bytes() - heap) / run->devices;
-	run->result->rss_bytes = (rss_bytes() - rss) / run->devices;
+	if (!run->clocked) {
+		run->result->heap_bytes = (heap_bytes() - heap) / run->devices;
+		run->result->rss_bytes = (rss_bytes() - rss) / run->devices;
+	}
+	return ns;
 }
 
-/* Everybody leaves, in one order, and comes back, in another. */
-static void go_round(struct run *run, uint32_t round, double sum_ns[PHASES], double base_bytes)
+static double leave(struct run *run, uint32_t round)
 {
 	int64_t began_ns = phase_begin(run, END);
 	for (uint32_t i = 0; i < run->devices; i++) {
@@ -231,15 +227,17 @@ static void go_round(struct run *run, uint32_t round, double sum_ns[PHASES], dou
 		end_device(run, shuffled(i, ORDER_END, run->devices), round - 1,
 			PRESENCE_END_DISCONNECT);
 	}
-	sum_ns[END] += phase_ns(run, END, began_ns, run->devices);
-	if (!run->clocked && round == 1)
-		run->result->offline_bytes = (heap_bytes() - base_bytes) / run->devices;
-	began_ns = phase_begin(run, BACK);
+	return phase_ns(run, END, began_ns, run->devices);
+}
+
+static double come_back(struct run *run, uint32_t round)
+{
+	int64_t began_ns = phase_begin(run, BACK);
 	for (uint32_t i = 0; i < run->devices; i++) {
 		advance(run, i);
 		connect_device(run, shuffled(i, ORDER_BACK, run->devices), round);
 	}
-	sum_ns[BACK] += phase_ns(run, BACK, began_ns, run->devices);
+	return phase_ns(run, BACK, began_ns, run->devices);
 }
 
 static double say_again(struct run *run)
@@ -283,25 +281,25 @@ static void run_once(struct result *result, uint32_t devices, bool clocked, int 
 		.hash_key = "any sixteen of t",
 	};
 	struct run run = { .result = result, .clocked = clocked, .devices = devices };
-	double base_bytes = heap_bytes(), sum_ns[PHASES] = { 0 };
+	double base_bytes = heap_bytes(), ns[PHASES] = { 0 };
 	uint32_t rounds = clocked ? 1 : STEPS_PER_ROUND / devices;
 
 	run.core = presence_create(&config, 0);
 	if (!run.core)
 		die("out of memory");
-	fill(&run, number);
-	for (uint32_t round = 1; round <= rounds; round++)
-		go_round(&run, round, sum_ns, base_bytes);
-	sum_ns[RESYNC] = say_again(&run);
-	sum_ns[EXPIRE] = lose(&run, rounds);
-	if (clocked) {
-		result->steps = run.steps;
-		return;
+	ns[NEW] = fill(&run);
+	for (uint32_t round = 1; round <= rounds; round++) {
+		ns[END] += leave(&run, round) / rounds;
+		if (!clocked && round == 1)
+			result->offline_bytes = (heap_bytes() - base_bytes) / devices;
+		ns[BACK] += come_back(&run, round) / rounds;
 	}
-	result->ns[END][number] = sum_ns[END] / rounds;
-	result->ns[BACK][number] = sum_ns[BACK] / rounds;
-	result->ns[RESYNC][number] = sum_ns[RESYNC];
-	result->ns[EXPIRE][number] = sum_ns[EXPIRE];
+	ns[RESYNC] = say_again(&run);
+	ns[EXPIRE] = lose(&run, rounds);
+	for (int phase = 0; !clocked && phase < PHASES; phase++)
+		result->ns[phase][number] = ns[phase];
+	if (clocked)
+		result->steps = run.steps;
 }
 
 static void run_in_child(struct result *result, uint32_t devices, bool clocked, int number)
@@ -350,18 +348,13 @@ static enum phase phase_of(const struct result *result, size_t place)
 static void print_result(uint32_t devices, struct result *result)
 {
 	size_t longest = longest_step(result);
-	double end = median(result->ns[END]), back = median(result->ns[BACK]);
 	printf("| %" PRIu32 " | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.1f (%s) "
 	       "| %.1f |\n",
 		devices, result->heap_bytes, result->offline_bytes, result->rss_bytes,
-		median(result->ns[NEW]), end, back, median(result->ns[RESYNC]),
-		median(result->ns[EXPIRE]), result->step_ns[longest] / 1e3,
-		phase_names[phase_of(result, longest)], result->seen_ns / 1e3);
-	if (devices == DEVICES_MAX)
-		printf("\nAt %d devices: %.0f ns a transition (goal %d), %.0f bytes a device (goal "
-		       "%d), longest pause %.1f µs (goal %d).\n",
-			DEVICES_MAX, (end + back) / 2, GOAL_NS, result->heap_bytes, GOAL_BYTES,
-			result->step_ns[longest] / 1e3, GOAL_PAUSE_US);
+		median(result->ns[NEW]), median(result->ns[END]), median(result->ns[BACK]),
+		median(result->ns[RESYNC]), median(result->ns[EXPIRE]),
+		result->step_ns[longest] / 1e3, phase_names[phase_of(result, longest)],
+		result->seen_ns / 1e3);
 	(void)fflush(stdout);
 }
 
@@ -385,14 +378,14 @@ static void measure(uint32_t devices)
 
 int main(int argc, char *argv[])
 {
-	static const char *const sizes[] = { "1000", "10000", "100000", "1000000", NULL };
-	char *const *arguments = argv + 1;
+	static const char *const every[] = { "1000", "10000", "100000", "1000000", NULL };
 	printf("| devices | bytes online | bytes offline | RSS | ns: new | clean end | again | "
 	       "say again | grace over | longest step, µs | longest seen, µs |\n"
 	       "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
 	(void)fflush(stdout);
-	for (int i = 0; argc > 1 ? arguments[i] != NULL : sizes[i] != NULL; i++) {
-		long devices = strtol(argc > 1 ? arguments[i] : sizes[i], NULL, 10);
+	const char *const *size = argc > 1 ? (const char *const *)argv + 1 : every;
+	for (; *size; size++) {
+		long devices = strtol(*size, NULL, 10);
 		if (devices < 1000 || devices > DEVICES_MAX || DEVICES_MAX % devices)
 			die("devices: 1000 to 1000000, a divisor of a million");
 		measure((uint32_t)devices);

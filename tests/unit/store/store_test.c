@@ -18,7 +18,7 @@ struct fake {
 	struct mailbox *box;
 	char node[16];
 	atomic_int steps, taken, destroyed;
-	atomic_bool hangs, is_never_idle, takes_nothing, blocks_signals, waits_for_leave;
+	atomic_bool hangs, is_never_idle, takes_nothing, blocks_signals, waits_for_leave, is_deaf;
 	atomic_int entered;
 	sem_t go_on;
 	int fds[2]; /* the worker waits for the first */
@@ -75,6 +75,7 @@ static void fake_step(void *self, int64_t step_ms, struct store_wait *wait)
 		fake->taken += 1000;
 	wait->fd = fake->fds[0];
 	wait->events = POLLIN;
+	wait->is_deaf = fake->is_deaf;
 	if (fake->wait_ms)
 		wait->until_ms = step_ms + fake->wait_ms;
 	fake->steps++;
@@ -208,6 +209,24 @@ static void test_no_spinning(void **state)
 	assert_int_equal(fake->taken, 10);
 }
 
+static void test_deaf(void **state)
+{
+	struct presence_effect effect = a_store("a", "d", 1);
+	(void)state;
+	fake->is_deaf = true;
+	fake->wait_ms = 100;
+	struct store *store = make_store(100);
+	int64_t begin_ms = now_ms();
+	for (int i = 0; i < 50; i++) {
+		store_put(store, &effect, 1);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* one by one */
+	}
+	wait_for(&fake->taken, 50);
+	/* One at the start, one every 100 ms, and one more for each side of the clock. */
+	assert_in_range(fake->steps, 1, (now_ms() - begin_ms) / 100 + 3);
+	assert_true(store_destroy(store, WAIT_MAX_MS));
+}
+
 static void test_overflow(void **state)
 {
 	struct presence_effect effect = a_store("a", "d", 1);
@@ -316,6 +335,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_work, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_until, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_spinning, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overflow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hung, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_even_waiting, set_up, tear_down),

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- From what the nodes contribute to the one record of a subject. The rule is core/merge.c's too;
 -- tests/vectors/merge.tsv holds both to it. RANK and WORD come from core/statuses.def.
-local ttl, maxlen, floor = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local ttl, maxlen, floor = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local events, own = base .. 'events', 'd:' .. node .. '/'
 local meta_rev = 0    -- the highest rev of the partition
 local overridden = {} -- false: no override exists at all
@@ -196,19 +196,33 @@ local function contribute(c, seq)
 	return devices
 end
 
--- No node has anything of the subject any more, or at least not this one.
+-- What Redis says of a subject by itself, after this node's leftovers are gone.
+local function leftovers_drop(name, reason, retain, seq)
+	local names = redis.call('HMGET', base .. 'subject:' .. name, 'role', 'id')
+	return contribute({ name = name, role = names[1] or string.match(name, '^[^/]*'),
+		id = names[2] or string.match(name, '/(.*)$'), device = '', rev = 0, at = now,
+		reason = reason, source = 'inferred', note = '', till = 0, retain = retain }, seq)
+end
+
+-- This node has nothing of the subject any more; if no other has, it is no more.
 local function forget(c, seq)
 	local key = base .. 'state:' .. c.name
 	local devices, old_rev = state_read(key)
 	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
 	local _, _, _, others = highest(devices)
-	redis.call('SREM', base .. 'node:' .. node, c.name)
 	if others then
 		for field in pairs(devices) do
-			if is_own(field) then redis.call('HDEL', key, field) end
+			if is_own(field) then
+				floor = epoch + 1
+				leftovers_drop(c.name, c.reason, c.retain, seq)
+				floor = tonumber(ARGV[9])
+				break
+			end
 		end
+		redis.call('SREM', base .. 'node:' .. node, c.name)
 		return
 	end
+	redis.call('SREM', base .. 'node:' .. node, c.name)
 	redis.call('DEL', base .. 'subject:' .. c.name, key)
 	redis.call('ZREM', base .. 'online:' .. role, id)
 	meta_rev = math.max(c.rev, meta_rev + 1)

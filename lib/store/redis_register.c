@@ -18,10 +18,9 @@ static void send_register(struct redis_writer *writer, uint32_t place)
 {
 	const struct redis_writer_config *config = writer->config;
 	struct redis_command *command = redis_script_begin(
-		writer, REDIS_REGISTER, REDIS_SCRIPT_REGISTER, place, 8);
+		writer, REDIS_REGISTER, REDIS_SCRIPT_REGISTER, place, 7);
 	if (!command)
 		return;
-	redis_out_number(&writer->out, writer->partitions[place].acked);
 	redis_out_number(&writer->out, writer->registered_once ? 0 : 1);
 	redis_out_number(&writer->out, config->lease_ms);
 	redis_out_number(&writer->out, config->partitions);

@@ -191,7 +191,7 @@ struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis
 	enum redis_script script, uint32_t place, size_t extra)
 {
 	const struct redis_partition *partition = &writer->partitions[place];
-	struct redis_command *command = redis_command_begin(writer, kind, place, 9 + extra);
+	struct redis_command *command = redis_command_begin(writer, kind, place, 10 + extra);
 	if (!command)
 		return NULL;
 	redis_out_text(&writer->out, "EVALSHA");
@@ -203,6 +203,7 @@ struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis
 	redis_out_number(&writer->out, partition->epoch);
 	redis_out_number(&writer->out, partition->gen);
 	redis_out_number(&writer->out, writer->wall_ms);
+	redis_out_number(&writer->out, partition->acked);
 	return command;
 }
 

@@ -653,7 +653,7 @@ static void run(struct server *server, uint64_t seed, struct totals *totals)
 			operate(world, node, n, totals);
 		if (!roll(world, 3))
 			trouble(world, node, totals);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 10; i++)
 			network(world, node, totals);
 		pass_time(world, (int64_t)roll(world, roll(world, 10) ? 50 : 5000));
 	}

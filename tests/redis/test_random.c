@@ -16,7 +16,7 @@
  * that forgets. When the faults end, Redis must agree with a model that only looks at what the
  * brokers know. PRESENCE_SEED and PRESENCE_RUNS choose other ones. */
 
-enum { NODES = 2, SUBJECTS = 4, DEVICES = 2, STEPS = 120, RUNS = 1200, KEYS_MAX = 64 };
+enum { NODES = 2, SUBJECTS = 4, DEVICES = 2, STEPS = 120, RUNS = 800, KEYS_MAX = 64 };
 enum { RETAIN_MS = 100000000 };
 
 enum fault {

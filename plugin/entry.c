@@ -18,6 +18,7 @@ EXPORT int mosquitto_plugin_cleanup(void *self, struct mosquitto_opt *opts, int 
 
 /* One load of the plugin; configurations per listener make several, of one plugin. */
 struct load {
+	struct load *next;
 	struct plugin *plugin;
 	mosquitto_plugin_id_t *identifier;
 };
@@ -130,8 +131,8 @@ int mosquitto_plugin_init(
 		goto fail;
 	}
 	instance = plugin;
-	plugin->loads++;
-	*load = (struct load){ plugin, identifier };
+	*load = (struct load){ plugin->loads, plugin, identifier };
+	plugin->loads = load;
 	*self = load;
 	return MOSQ_ERR_SUCCESS;
 fail:
@@ -146,9 +147,13 @@ int mosquitto_plugin_cleanup(void *self, struct mosquitto_opt *opts, int opt_cou
 	(void)opt_count;
 	if (!load)
 		return MOSQ_ERR_SUCCESS;
-	hooks_unregister(load->plugin, load->identifier);
-	load->plugin->loads--;
-	plugin_release(load->plugin);
+	struct plugin *plugin = load->plugin;
+	hooks_unregister(plugin, load->identifier);
+	struct load **link = &plugin->loads;
+	while (*link != load)
+		link = &(*link)->next;
+	*link = load->next;
 	free(load);
+	plugin_release(plugin);
 	return MOSQ_ERR_SUCCESS;
 }

@@ -39,7 +39,7 @@ struct plugin {
 	size_t store_count;
 	struct store *redis;        /* one of them, or NULL */
 	bool is_2_1;                /* the broker has CONNECT */
-	unsigned loads;             /* how often the broker has loaded us */
+	struct load *loads;         /* entry.c: one each time the broker has loaded us */
 	struct mosquitto_opt *opts; /* the broker's, as long as we are loaded */
 	int opt_count;
 

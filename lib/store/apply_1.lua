@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- The writer: a batch of contributions of one partition, all or nothing, exactly once.
--- ARGV[6] ttl ms, [7] stream length, [8] entries of this node with an older epoch are left over,
--- [9] seq of the first contribution, then FIELDS for each.
+-- ARGV[7] ttl ms, [8] stream length, [9] entries of this node with an older epoch are left over,
+-- [10] seq of the first contribution, then FIELDS for each.
 -- OK, mark, highest rev | DUP, mark, 0 | FENCED, boot, host, pid | LOST
 -- TYPE, then number (0: a key that all need), type and name of each key that is not ours
-local FIELDS, START = 20, 9
-local count, first = (#ARGV - START) / FIELDS, tonumber(ARGV[9])
+local FIELDS, START = 20, 10
+local count, first = (#ARGV - START) / FIELDS, tonumber(ARGV[10])
 
 local function contribution(i)
 	local at = START + (i - 1) * FIELDS

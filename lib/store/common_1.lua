@@ -2,13 +2,15 @@
 -- The beginning of every script: who calls, and whether it still may.
 --
 -- KEYS[1] is `<prefix>:{p}:meta`; every other key of a script lies in the same hash tag and is
--- derived from it. All data comes in ARGV. ARGV[1..5] are the same in every script.
+-- derived from it. All data comes in ARGV. ARGV[1..6] are the same in every script: node, boot, epoch,
+-- gen, wall ms, and the highest seq that was acknowledged.
 --
 -- Every reply is an array whose first element is a word: OK, DUP, FENCED, LOST, HELD, MISMATCH or
 -- TYPE. Anything but OK and DUP means that nothing was written.
 local base = string.sub(KEYS[1], 1, -5)
 local node, boot = ARGV[1], ARGV[2]
 local epoch, gen, now = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local acked = tonumber(ARGV[6])
 
 -- Lua's `..` would round: 15 digits are not enough for a rev.
 local function text(number)
@@ -61,7 +63,8 @@ local function fence()
 	local h = holder_get()
 	if not h then return { 'LOST' } end
 	if h.boot ~= boot or h.epoch > epoch then return { 'FENCED', h.boot, h.host, h.pid } end
-	if h.epoch < epoch then return { 'LOST' } end
+	-- Idle nodes too must learn that Redis came back from the past.
+	if h.epoch < epoch or h.mark < acked then return { 'LOST' } end
 	if tonumber(redis.call('HGET', base .. 'meta', 'gen')) ~= gen then return { 'LOST' } end
 	return nil, h
 end

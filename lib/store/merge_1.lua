@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- From what the nodes contribute to the one record of a subject. The rule is core/merge.c's too;
 -- tests/vectors/merge.tsv holds both to it. RANK and WORD come from core/statuses.def.
-local ttl, maxlen, floor = ARGV[6], ARGV[7], tonumber(ARGV[8])
+local ttl, maxlen, floor = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local events, own = base .. 'events', 'd:' .. node .. '/'
 local meta_rev = 0    -- the highest rev of the partition
 local overridden = {} -- false: no override exists at all
@@ -27,20 +27,20 @@ local function state_read(key)
 	return devices, rev
 end
 
--- The highest rank, how many devices are up, the note of the latest among those that decide, and
--- whether another node has one up.
+-- The highest rank, how many devices are up, the note of the latest among those that decide,
+-- whether another node has one up, and how many.
 local function highest(devices)
-	local rank, count, note, noted, others = 0, 0, '', -1, false
+	local rank, count, note, noted, others = 0, 0, '', -1, 0
 	for field, d in pairs(devices) do
 		if d.rank > 0 then
 			count = count + 1
-			others = others or not is_own(field)
+			if not is_own(field) then others = others + 1 end
 		end
 		if d.rank > rank or (d.rank == rank and d.rev > noted) then
 			rank, note, noted = d.rank, d.note, d.rev
 		end
 	end
-	return rank, count, note, others
+	return rank, count, note, others > 0, others
 end
 
 -- The override in force, or nil.
@@ -68,21 +68,38 @@ local function merge(c, devices)
 	return WORD[rank], note, 0, count, 'inferred'
 end
 
+-- The record as it stands. Most contributions do not need it: read when asked for, once.
+local function record_reader(key)
+	local old
+	return function()
+		if old then return old end
+		local v = redis.call('HMGET', key, 'status', 'previous', 'since', 'last_seen', 'devices',
+			'note', 'until', 'node')
+		old = { status = v[1], previous = v[2], since = v[3] and tonumber(v[3]),
+			last_seen = v[4] and tonumber(v[4]), devices = v[5], note = v[6] or '',
+			till = v[7] or '0', node = v[8] }
+		return old
+	end
+end
+
 -- since, previous. Alone with the subject a node knows best; otherwise continuity is what Redis
 -- holds. was: the status before, if the record is gone.
 local function continuity(c, status, alone, old, was)
 	if alone and status == c.status then return c.since, c.previous end
-	was = old.status or was
+	was = old().status or was
 	if status ~= was then return c.at, was end
-	return old.since or c.since or c.at, old.previous or c.previous or 'offline'
+	return old().since or c.since or c.at, old().previous or c.previous or 'offline'
 end
 
-local function old_record(key)
-	local v = redis.call('HMGET', key, 'status', 'previous', 'since', 'last_seen', 'devices',
-		'note', 'until', 'node')
-	return { status = v[1], previous = v[2], since = v[3] and tonumber(v[3]),
-		last_seen = v[4] and tonumber(v[4]), devices = v[5], note = v[6] or '',
-		till = v[7] or '0', node = v[8] }
+local function last_seen(c, status, others, old)
+	if c.last_seen and not others and status == c.status then return c.last_seen end
+	local before = old().last_seen or 0
+	-- Invisible: it froze.
+	if before > 0 and status == 'offline' and old().status == 'offline' and status ~= c.status then
+		return before
+	end
+	if not c.last_seen then return before > 0 and before or now end
+	return others and math.max(before, c.last_seen) or c.last_seen
 end
 
 local function differs(r, old)
@@ -104,20 +121,23 @@ local function record_write(key, c, r)
 	redis.call('PEXPIRE', key, r.status == 'offline' and c.retain or ttl)
 end
 
-local function indexes_write(c, r, old, devices)
+-- ours: this node had a device of it up before, so it is among its subjects.
+local function indexes_write(c, r, old, devices, ours)
 	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
 	if r.status == 'offline' then
 		redis.call('ZREM', base .. 'online:' .. role, id)
 	else
 		redis.call('ZADD', base .. 'online:' .. role, text(r.last_seen), id)
 	end
+	if ours then return end
 	redis.call('SADD', base .. 'node:' .. node, c.name)
 	-- Another node had the subject last and has nothing of it up: it is ours now.
-	if r.devices > 0 and old.node and old.node ~= node then
+	local last = old().node
+	if r.devices > 0 and last and last ~= node then
 		for field in pairs(devices) do
-			if string.sub(field, 1, #old.node + 3) == 'd:' .. old.node .. '/' then return end
+			if string.sub(field, 1, #last + 3) == 'd:' .. last .. '/' then return end
 		end
-		redis.call('SREM', base .. 'node:' .. old.node, c.name)
+		redis.call('SREM', base .. 'node:' .. last, c.name)
 	end
 end
 
@@ -158,57 +178,72 @@ local function device_change(c, devices, key)
 		return true
 	end
 	devices[field] = { epoch = epoch, rank = c.rank, rev = c.rev, note = c.device_note }
-	redis.call('HSET', key, field, entry_of(c))
 	return not d or d.rank ~= c.rank or d.note ~= c.device_note
 end
 
--- Applies one contribution, writes the record that results.
-local function contribute(c, seq)
-	local key = base .. 'state:' .. c.name
-	local devices, old_rev = state_read(key)
-	local had = next(devices) ~= nil
-	local rank, _, _, others = highest(devices)
-	local changed = device_change(c, devices, key)
-	if changed == nil then return end
-	local old, r = old_record(base .. 'subject:' .. c.name), {}
-	r.status, r.note, r.till, r.devices, r.source = merge(c, devices)
-	r.since, r.previous = continuity(c, r.status, not others, old, WORD[rank])
-	r.last_seen = c.last_seen or old.last_seen or now
-	if old.last_seen and r.status == 'offline' and old.status == 'offline' and r.status ~= c.status then
-		r.last_seen = old.last_seen -- invisible: it froze
-	elseif others and old.last_seen and old.last_seen > r.last_seen then
-		r.last_seen = old.last_seen
+local function state_write(c, key, rev, devices, had)
+	if c.device ~= '' and c.rank > 0 then
+		redis.call('HSET', key, own .. c.field, entry_of(c), 'rev', text(rev))
+	else
+		redis.call('HSET', key, 'rev', text(rev))
 	end
-	r.rev = old_rev
-	if changed or differs(r, old) or c.rev > old_rev then
-		meta_rev = math.max(c.rev, meta_rev + 1)
-		r.rev = meta_rev
-		event_write(c, r, seq, c.device ~= '' and entry_of(c) or '', old_rev)
-	end
-	record_write(base .. 'subject:' .. c.name, c, r)
-	indexes_write(c, r, old, devices)
-	redis.call('HSET', key, 'rev', text(r.rev))
 	if next(devices) == nil then
 		redis.call('PEXPIRE', key, c.retain)
 	elseif not had then
 		redis.call('PERSIST', key)
 	end
+end
+
+-- Applies one contribution, writes the record that results.
+local function contribute(c, seq)
+	local key, subject = base .. 'state:' .. c.name, base .. 'subject:' .. c.name
+	local devices, old_rev = state_read(key)
+	local had, old, r = next(devices) ~= nil, record_reader(subject), {}
+	local rank, count, _, others, theirs = highest(devices)
+	local changed = device_change(c, devices, key)
+	if changed == nil then return end
+	r.status, r.note, r.till, r.devices, r.source = merge(c, devices)
+	r.since, r.previous = continuity(c, r.status, not others, old, WORD[rank])
+	r.last_seen = last_seen(c, r.status, others, old)
+	r.rev = old_rev
+	if changed or c.rev > old_rev or differs(r, old()) then
+		meta_rev = math.max(c.rev, meta_rev + 1)
+		r.rev = meta_rev
+		event_write(c, r, seq, c.device ~= '' and entry_of(c) or '', old_rev)
+	end
+	indexes_write(c, r, old, devices, count > theirs)
+	record_write(subject, c, r)
+	state_write(c, key, r.rev, devices, had)
 	return devices
 end
 
--- No node has anything of the subject any more, or at least not this one.
+-- What Redis says of a subject by itself, after this node's leftovers are gone.
+local function leftovers_drop(name, reason, retain, seq)
+	local names = redis.call('HMGET', base .. 'subject:' .. name, 'role', 'id')
+	return contribute({ name = name, role = names[1] or string.match(name, '^[^/]*'),
+		id = names[2] or string.match(name, '/(.*)$'), device = '', rev = 0, at = now,
+		reason = reason, source = 'inferred', note = '', till = 0, retain = retain }, seq)
+end
+
+-- This node has nothing of the subject any more; if no other has, it is no more.
 local function forget(c, seq)
 	local key = base .. 'state:' .. c.name
 	local devices, old_rev = state_read(key)
 	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
 	local _, _, _, others = highest(devices)
-	redis.call('SREM', base .. 'node:' .. node, c.name)
 	if others then
 		for field in pairs(devices) do
-			if is_own(field) then redis.call('HDEL', key, field) end
+			if is_own(field) then
+				floor = epoch + 1
+				leftovers_drop(c.name, c.reason, c.retain, seq)
+				floor = tonumber(ARGV[9])
+				break
+			end
 		end
+		redis.call('SREM', base .. 'node:' .. node, c.name)
 		return
 	end
+	redis.call('SREM', base .. 'node:' .. node, c.name)
 	redis.call('DEL', base .. 'subject:' .. c.name, key)
 	redis.call('ZREM', base .. 'online:' .. role, id)
 	meta_rev = math.max(c.rev, meta_rev + 1)

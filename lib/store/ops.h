@@ -11,6 +11,7 @@ struct store_wait {
 	int fd;           /* -1: none */
 	short events;     /* POLLIN, POLLOUT */
 	int64_t until_ms; /* CLOCK_BOOTTIME; INT64_MAX: no need */
+	bool is_deaf;     /* what is put into the box meanwhile need not wake it */
 };
 
 struct store_ops {
@@ -18,9 +19,10 @@ struct store_ops {
 	/* NULL when out of memory. Opens nothing. Borrows config and box for its whole life. */
 	void *(*create)(const struct store_config *config, struct mailbox *box);
 	void (*destroy)(void *self);
-	/* Do what can be done now, without waiting; say in wait when to be called again: it will
-	 * also be called when something is put into the box. What it leaves in the box does not
-	 * wake it again. NULL: this kind needs no worker, and none of the other calls. */
+	/* Do what can be done now, without waiting; say in wait when to be called again: unless
+	 * is_deaf it will also be called when something is put into the box. What it leaves in the
+	 * box does not wake it again. NULL: this kind needs no worker, and none of the other calls.
+	 */
 	void (*step)(void *self, int64_t now_ms, struct store_wait *wait);
 	/* True when nothing is waiting or unanswered; after mailbox_leaving(), when the goodbye is
 	 * written too. */

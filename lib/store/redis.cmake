@@ -15,6 +15,7 @@ add_custom_command(OUTPUT ${lua_out}
 target_sources(presence_store PRIVATE
 	redis.c
 	redis_batch.c
+	redis_command.c
 	redis_contribution.c
 	redis_link.c
 	redis_out.c

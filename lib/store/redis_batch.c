@@ -79,12 +79,6 @@ void redis_batch_take(struct redis_writer *writer)
 
 /* ---- out ---- */
 
-static int64_t stream_length(const struct redis_writer *writer)
-{
-	uint64_t length = writer->config->stream_maxlen / writer->config->partitions;
-	return length ? (int64_t)length : 1;
-}
-
 static void send_apply(struct redis_writer *writer, uint32_t place)
 {
 	struct redis_partition *partition = &writer->partitions[place];
@@ -97,7 +91,7 @@ static void send_apply(struct redis_writer *writer, uint32_t place)
 		return;
 	const struct redis_moment moment = { writer->now_ms, writer->wall_ms, writer->retain_ms };
 	redis_out_number(&writer->out, writer->config->ttl_ms);
-	redis_out_number(&writer->out, stream_length(writer));
+	redis_out_number(&writer->out, (int64_t)redis_stream_length(writer));
 	redis_out_number(&writer->out, partition->floor);
 	redis_out_number(&writer->out, partition->sent + 1);
 	for (size_t i = 0; i < count; i++) {

@@ -8,24 +8,17 @@
 
 enum { HELD_MIN_MS = 1000, HELD_MAX_MS = 5000, RENEWALS = 3, DETAIL_MAX = 400 };
 
-static uint64_t stream_length(const struct redis_writer *writer)
-{
-	uint64_t length = writer->config->stream_maxlen / writer->config->partitions;
-	return length ? length : 1;
-}
-
 static void send_register(struct redis_writer *writer, uint32_t place)
 {
 	const struct redis_writer_config *config = writer->config;
 	struct redis_command *command = redis_script_begin(
-		writer, REDIS_REGISTER, REDIS_SCRIPT_REGISTER, place, 8);
+		writer, REDIS_REGISTER, REDIS_SCRIPT_REGISTER, place, 7);
 	if (!command)
 		return;
-	redis_out_number(&writer->out, writer->partitions[place].acked);
 	redis_out_number(&writer->out, writer->registered_once ? 0 : 1);
 	redis_out_number(&writer->out, config->lease_ms);
 	redis_out_number(&writer->out, config->partitions);
-	redis_out_number(&writer->out, (int64_t)stream_length(writer));
+	redis_out_number(&writer->out, (int64_t)redis_stream_length(writer));
 	redis_out_number(&writer->out, config->pid);
 	redis_out_text(&writer->out, config->host);
 	redis_out_text(&writer->out, config->version);
@@ -162,7 +155,7 @@ static void send_renew(struct redis_writer *writer, uint32_t place, enum redis_k
 	redis_out_number(&writer->out,
 		leaving ? writer->config->restart_grace_ms : writer->config->lease_ms);
 	redis_out_text(&writer->out, leaving ? "leaving" : "up");
-	redis_out_number(&writer->out, (int64_t)stream_length(writer));
+	redis_out_number(&writer->out, (int64_t)redis_stream_length(writer));
 	(void)redis_command_end(writer, command); /* failed: the connection is to be closed */
 }
 

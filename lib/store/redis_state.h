@@ -116,7 +116,6 @@ struct redis_writer {
 	enum redis_resync resync;
 	bool resync_again;
 	struct redis_page sweep;
-	uint64_t swept;
 
 	struct redis_items quarantine;
 	int64_t quarantine_ms, quarantine_wait_ms;
@@ -127,7 +126,7 @@ struct redis_writer {
 	struct store_stats stats;
 };
 
-/* redis_writer.c: commands */
+/* redis_command.c */
 /* The beginning of a script call with extra arguments still to be written; NULL: no memory, and
  * the connection is to be closed. */
 struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis_kind kind,
@@ -136,18 +135,25 @@ struct redis_command *redis_command_begin(
 	struct redis_writer *writer, enum redis_kind kind, uint32_t place, size_t count);
 /* False: as above; command's items are back where they came from. */
 bool redis_command_end(struct redis_writer *writer, struct redis_command *command);
-/* Ends the connection because of problem. */
-void redis_fail(struct redis_writer *writer, const struct redis_problem *problem);
-/* Answers that mean the same whatever the question: an error, FENCED, LOST. True: handled. */
-bool redis_refused(
-	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
-void redis_rev_seen(struct redis_writer *writer, int64_t rev);
+/* The oldest one, which is the caller's then. There is one. */
+struct redis_command *redis_command_take(struct redis_writer *writer);
+void redis_command_destroy(struct redis_command *command);
+/* Of one partition's stream. */
+uint64_t redis_stream_length(const struct redis_writer *writer);
 
 /* What a reply says. The word of an array; "" for anything else. */
 const char *redis_word(const redisReply *reply);
 /* An element as number or text: 0, or "", when it is not there. */
 int64_t redis_number_at(const redisReply *reply, size_t place);
 const char *redis_text_at(const redisReply *reply, size_t place);
+
+/* redis_writer.c */
+/* Ends the connection because of problem. */
+void redis_fail(struct redis_writer *writer, const struct redis_problem *problem);
+/* Answers that mean the same whatever the question: an error, FENCED, LOST. True: handled. */
+bool redis_refused(
+	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
+void redis_rev_seen(struct redis_writer *writer, int64_t rev);
 
 /* redis_prepare.c */
 void redis_prepare(struct redis_writer *writer);

@@ -60,13 +60,12 @@ int redis_assert(struct redis_writer *writer, const char *role, const char *id)
 static void ask(struct redis_writer *writer)
 {
 	struct redis_page *page = &writer->sweep;
-	uint64_t length = writer->config->stream_maxlen / writer->config->partitions;
 	struct redis_command *command = redis_script_begin(
 		writer, REDIS_SWEEP, REDIS_SCRIPT_SWEEP, page->partition, 6);
 	if (!command)
 		return;
 	redis_out_number(&writer->out, writer->config->ttl_ms);
-	redis_out_number(&writer->out, length ? (int64_t)length : 1);
+	redis_out_number(&writer->out, (int64_t)redis_stream_length(writer));
 	redis_out_number(&writer->out, writer->partitions[page->partition].floor);
 	redis_out_text(&writer->out, page->cursor);
 	redis_out_number(&writer->out, PAGE);

@@ -41,29 +41,12 @@ no_memory:
 	return NULL;
 }
 
-static struct redis_command *take_command(struct redis_writer *writer)
-{
-	struct redis_command *command = writer->first;
-	writer->first = command->next;
-	if (!writer->first)
-		writer->last = NULL;
-	if (command->kind == REDIS_APPLY || command->kind == REDIS_REFRESH)
-		writer->batches--;
-	return command;
-}
-
-static void destroy_command(struct redis_command *command)
-{
-	redis_items_destroy(&command->items);
-	free(command);
-}
-
 void redis_writer_destroy(struct redis_writer *writer)
 {
 	if (!writer)
 		return;
 	while (writer->first)
-		destroy_command(take_command(writer));
+		redis_command_destroy(redis_command_take(writer));
 	for (uint32_t i = 0; writer->partitions && i < writer->config->partitions; i++) {
 		struct redis_partition *partition = &writer->partitions[i];
 		redis_items_destroy(&partition->waiting);
@@ -154,9 +137,9 @@ void redis_writer_disconnected(struct redis_writer *writer, const char *why, int
 		writer->stats.state = STORE_CONNECTING;
 	}
 	while (writer->first) {
-		struct redis_command *command = take_command(writer);
+		struct redis_command *command = redis_command_take(writer);
 		redis_batch_requeue(writer, command);
-		destroy_command(command);
+		redis_command_destroy(command);
 	}
 	redis_page_reset(&writer->snapshot);
 	redis_page_reset(&writer->sweep);
@@ -169,85 +152,7 @@ void redis_writer_disconnected(struct redis_writer *writer, const char *why, int
 								: writer->said.problem->wait_ms);
 }
 
-/* ---- commands ---- */
-
-struct redis_command *redis_command_begin(
-	struct redis_writer *writer, enum redis_kind kind, uint32_t place, size_t count)
-{
-	struct redis_command *command = calloc(1, sizeof(*command));
-	if (!command) {
-		redis_fail(writer, &redis_no_memory);
-		return NULL;
-	}
-	command->kind = kind;
-	command->place = place;
-	command->round = writer->round;
-	command->sent_ms = writer->now_ms;
-	redis_out_begin(&writer->out, count);
-	return command;
-}
-
-struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis_kind kind,
-	enum redis_script script, uint32_t place, size_t extra)
-{
-	const struct redis_partition *partition = &writer->partitions[place];
-	struct redis_command *command = redis_command_begin(writer, kind, place, 9 + extra);
-	if (!command)
-		return NULL;
-	redis_out_text(&writer->out, "EVALSHA");
-	redis_out_text(&writer->out, writer->sha[script]);
-	redis_out_number(&writer->out, 1);
-	redis_out_text(&writer->out, partition->meta_key);
-	redis_out_text(&writer->out, writer->config->node);
-	redis_out_text(&writer->out, writer->config->boot);
-	redis_out_number(&writer->out, partition->epoch);
-	redis_out_number(&writer->out, partition->gen);
-	redis_out_number(&writer->out, writer->wall_ms);
-	return command;
-}
-
-bool redis_command_end(struct redis_writer *writer, struct redis_command *command)
-{
-	if (!redis_out_end(&writer->out)) {
-		redis_batch_requeue(writer, command);
-		destroy_command(command);
-		redis_fail(writer, &redis_no_memory);
-		return false;
-	}
-	if (writer->last)
-		writer->last->next = command;
-	else
-		writer->first = command;
-	writer->last = command;
-	if (command->kind == REDIS_APPLY || command->kind == REDIS_REFRESH)
-		writer->batches++;
-	return true;
-}
-
 /* ---- replies ---- */
-
-const char *redis_text_at(const redisReply *reply, size_t place)
-{
-	if (reply->type != REDIS_REPLY_ARRAY || place >= (size_t)reply->elements)
-		return "";
-	const redisReply *element = reply->element[place];
-	return element->type == REDIS_REPLY_STRING ? element->str : "";
-}
-
-const char *redis_word(const redisReply *reply)
-{
-	return redis_text_at(reply, 0);
-}
-
-int64_t redis_number_at(const redisReply *reply, size_t place)
-{
-	if (reply->type != REDIS_REPLY_ARRAY || place >= (size_t)reply->elements)
-		return 0;
-	const redisReply *element = reply->element[place];
-	if (element->type == REDIS_REPLY_INTEGER)
-		return element->integer;
-	return element->type == REDIS_REPLY_STRING ? strtoll(element->str, NULL, 10) : 0;
-}
 
 void redis_rev_seen(struct redis_writer *writer, int64_t rev)
 {
@@ -331,9 +236,9 @@ void redis_writer_reply(struct redis_writer *writer, redisReply *reply, int64_t 
 		/* An answer to nothing: not Redis, or a push that we did not ask for. */
 		redis_fail(writer, &redis_not_redis);
 	} else {
-		struct redis_command *command = take_command(writer);
+		struct redis_command *command = redis_command_take(writer);
 		handle(writer, command, &reply);
-		destroy_command(command);
+		redis_command_destroy(command);
 	}
 	if (reply)
 		freeReplyObject(reply);
@@ -347,6 +252,9 @@ static void step_ready(struct redis_writer *writer)
 	redis_renew_step(writer);
 	redis_snapshot_step(writer);
 	redis_resync_step(writer);
+	/* Only now: what has just ended may have kept the mailbox closed. */
+	redis_batch_take(writer);
+	redis_resync_step(writer);
 	redis_batch_step(writer);
 	redis_leave_step(writer);
 }
@@ -356,7 +264,8 @@ void redis_writer_step(struct redis_writer *writer, int64_t now_ms, int64_t wall
 	writer->now_ms = now_ms;
 	writer->wall_ms = wall_ms;
 	post_rev(writer);
-	redis_batch_take(writer);
+	if (writer->phase != REDIS_READY)
+		redis_batch_take(writer);
 	if (writer->close)
 		return;
 	bool late = writer->first && now_ms - writer->first->sent_ms >= REDIS_REPLY_MS;

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- Subjects that are still there: extends their life, notes when they were last seen.
--- ARGV[6] ttl ms, then for each subject its name, last_seen, how many devices of this node are up,
+-- ARGV[7] ttl ms, then for each subject its name, last_seen, how many devices of this node are up,
 -- and a device's field or ''.
 -- OK, and the numbers of those of which something is missing: to be said again
 local stop = fence()
@@ -26,7 +26,7 @@ local function refresh(name, last_seen, devices, field)
 		if head then redis.call('HSET', state, own .. field, head .. last_seen .. note) end
 	end
 	if status == 'offline' then return true end -- invisible: last_seen is frozen
-	redis.call('PEXPIRE', subject, ARGV[6])
+	redis.call('PEXPIRE', subject, ARGV[7])
 	if tonumber(redis.call('HGET', subject, 'last_seen') or '0') < tonumber(last_seen) then
 		redis.call('HSET', subject, 'last_seen', last_seen)
 	end
@@ -34,9 +34,9 @@ local function refresh(name, last_seen, devices, field)
 	return true
 end
 
-for i = 7, #ARGV, 4 do
+for i = 8, #ARGV, 4 do
 	if not refresh(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]) then
-		reply[#reply + 1] = (i - 7) / 4
+		reply[#reply + 1] = (i - 8) / 4
 	end
 end
 return reply

@@ -1,12 +1,11 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- The first word on a connection: mints a higher epoch, so that whatever an abandoned connection
 -- still has under way does nothing when it runs.
--- ARGV[3] the epoch and [4] the gen this boot knows (0: none yet), [6] its highest acknowledged
--- seq, [7] 1 = may take a live lease, [8] lease ms, [9] partitions, [10] stream length,
+-- ARGV[3] the epoch and [4] the gen this boot knows (0: none yet), [7] 1 = may take a live lease, [8] lease ms, [9] partitions, [10] stream length,
 -- [11] pid, [12] host, [13] version.
 -- OK, epoch, gen, mark, 1 = Redis lost what we wrote, 1 = say everything again, meta.rev, and who
 -- held the node before: boot, host, pid
-local acked, take, partitions = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[9]
+local take, partitions = ARGV[7] == '1', ARGV[9]
 local wrong = shared_types()
 if wrong then return wrong end
 local meta = redis.call('HMGET', base .. 'meta', 'format', 'partitions', 'gen', 'rev')

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- What earlier boots of this node had, page by page.
--- ARGV[6] the first epoch of this boot, [7] cursor, [8] about how many.
+-- ARGV[7] the first epoch of this boot, [8] cursor, [9] about how many.
 -- OK, next cursor ('0': done), meta.rev, then for each subject: name, the record's fields in the
 -- order of RECORD ('' for none), and a list of field, last_seen of each device an earlier boot
 -- had up.
@@ -8,9 +8,9 @@ local RECORD = { 'status', 'previous', 'reason', 'source', 'devices', 'since', '
 	'note', 'until' }
 local stop = fence()
 if stop then return stop end
-local first, own = tonumber(ARGV[6]), 'd:' .. node .. '/'
+local first, own = tonumber(ARGV[7]), 'd:' .. node .. '/'
 local set = base .. 'node:' .. node
-local page = redis.call('SSCAN', set, ARGV[7], 'COUNT', ARGV[8])
+local page = redis.call('SSCAN', set, ARGV[8], 'COUNT', ARGV[9])
 local reply = { 'OK', page[1], tonumber(redis.call('HGET', KEYS[1], 'rev') or '0') }
 
 -- field and last_seen of each device an earlier boot had up, and a record made of them: the public
@@ -40,18 +40,18 @@ for _, name in ipairs(page[2]) do
 	local subject, state = base .. 'subject:' .. name, base .. 'state:' .. name
 	local hash, good = key_type(subject, 'hash')
 	local kept, fits = key_type(state, 'hash')
-	if hash == 'none' and kept == 'none' then
+	local public = good and hash ~= 'none'
+	local devices, values, others = {}, {}, false
+	if fits then devices, values, others = devices_of(state) end
+	if public then
+		values = redis.call('HMGET', subject, unpack(RECORD))
+		for i = 1, #RECORD do values[i] = values[i] or '' end
+	end
+	-- Not offline, and only others have a device up: theirs to say.
+	if #devices > 0 or (public and (values[1] == 'offline' or not others)) then
+		reply[#reply + 1] = { name, values, devices }
+	elseif hash == 'none' and kept == 'none' then
 		redis.call('SREM', set, name) -- expired long ago
-	elseif good and fits then
-		local devices, values, others = devices_of(state)
-		if hash ~= 'none' then
-			values = redis.call('HMGET', subject, unpack(RECORD))
-			for i = 1, #RECORD do values[i] = values[i] or '' end
-		end
-		-- Not offline, and only others have a device up: theirs to say.
-		if #devices > 0 or (hash ~= 'none' and (values[1] == 'offline' or not others)) then
-			reply[#reply + 1] = { name, values, devices }
-		end
 	end
 end
 return reply

@@ -11,6 +11,7 @@
 
 enum {
 	BATCH_MAX = 256, /* items in one transaction */
+	GATHER_MS = 50,  /* how long an item waits for others: a transaction of one costs as much */
 	PAUSE_FIRST_MS = 1000,
 	PAUSE_MAX_MS = 60 * 1000,
 	PAUSE_LEAVING_MS = 100,
@@ -164,9 +165,25 @@ static enum state_outcome load_some(
 	return STATE_OK;
 }
 
+/* What waits is young, and more may come: it is written together. */
+static bool gathers(const struct sqlite_store *store, int64_t now_ms, struct store_wait *wait)
+{
+	uint64_t waiting, merged, lost;
+	int64_t oldest_ms;
+	mailbox_get_counts(store->box, &waiting, &oldest_ms, &merged, &lost);
+	bool is_young = waiting && waiting < BATCH_MAX && now_ms - oldest_ms < GATHER_MS;
+	if (!is_young || store->held || store->is_leaving)
+		return false;
+	wait->until_ms = oldest_ms < now_ms ? oldest_ms + GATHER_MS : now_ms + GATHER_MS;
+	wait->is_deaf = true;
+	return true;
+}
+
 static enum state_outcome write_some(
 	struct sqlite_store *store, int64_t now_ms, struct store_wait *wait)
 {
+	if (gathers(store, now_ms, wait))
+		return STATE_OK;
 	if (!store->held) {
 		size_t count;
 		store->held = mailbox_take(store->box, BATCH_MAX, &count);

@@ -67,6 +67,15 @@ static enum state_outcome damaged(struct state_file *file, const char *problem)
 	return STATE_DAMAGED;
 }
 
+static enum state_outcome not_usable(
+	struct state_file *file, int code, int system_error, const char *problem)
+{
+	file->code = code;
+	file->system_error = system_error;
+	(void)snprintf(file->problem, sizeof(file->problem), "%s", problem);
+	return STATE_TROUBLE;
+}
+
 const char *state_file_advice(const struct state_file *file)
 {
 	if (file->code == SQLITE_BUSY)
@@ -96,6 +105,17 @@ const char *state_file_advice(const struct state_file *file)
 	}
 }
 
+enum state_outcome state_file_prepare(
+	struct state_file *file, const char *sql, sqlite3_stmt **statement)
+{
+	int code = sqlite3_prepare_v3(
+		file->db, sql, -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	/* The words are ours, so a table is not. */
+	if ((code & 0xff) == SQLITE_ERROR)
+		return damaged(file, sqlite3_errmsg(file->db));
+	return code ? state_file_failed(file, code) : STATE_OK;
+}
+
 static enum state_outcome run(struct state_file *file, const char *sql)
 {
 	int code = sqlite3_exec(file->db, sql, NULL, NULL, NULL);
@@ -107,11 +127,10 @@ static enum state_outcome ask(
 	struct state_file *file, const char *sql, int64_t *number, char *text, size_t size)
 {
 	sqlite3_stmt *statement;
-	int code = sqlite3_prepare_v2(file->db, sql, -1, &statement, NULL);
-	if (code)
-		return state_file_failed(file, code);
-	code = sqlite3_step(statement);
-	enum state_outcome outcome = STATE_OK;
+	enum state_outcome outcome = state_file_prepare(file, sql, &statement);
+	if (outcome)
+		return outcome;
+	int code = sqlite3_step(statement);
 	if (code != SQLITE_ROW) {
 		outcome = state_file_failed(file, code);
 	} else if (text) {
@@ -161,32 +180,31 @@ static enum state_outcome create_tables(struct state_file *file)
 
 static enum state_outcome prepare_all(struct state_file *file)
 {
-	for (int i = 0; i < STATE_STATEMENTS; i++) {
-		int code = sqlite3_prepare_v3(file->db, statements[i], -1,
-			SQLITE_PREPARE_PERSISTENT, &file->statement[i], NULL);
-		if (code)
-			return state_file_failed(file, code);
-	}
-	return STATE_OK;
+	enum state_outcome outcome = STATE_OK;
+	for (int i = 0; i < STATE_STATEMENTS && !outcome; i++)
+		outcome = state_file_prepare(file, statements[i], &file->statement[i]);
+	return outcome;
 }
 
 static enum state_outcome open_and_check(struct state_file *file)
 {
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
 	/* Who is online is nobody else's business. Only when it is not there yet: closing a file
-	 * that SQLite has open would drop its locks. What fails here fails in SQLite too. */
+	 * that SQLite has open would drop its locks. */
 	int fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 && errno != EEXIST)
+		return not_usable(file, SQLITE_CANTOPEN, errno, strerror(errno));
 	if (fd >= 0)
-		(void)close(fd);
+		(void)close(fd); /* nothing was written */
 	int code = sqlite3_open_v2(file->path, &file->db, flags, NULL);
 	if (!code)
 		code = sqlite3_extended_result_codes(file->db, 1);
 	if (!code)
 		code = sqlite3_busy_timeout(file->db, STATE_FILE_BUSY_MS);
-	if (!code && sqlite3_db_readonly(file->db, "main") == 1)
-		code = SQLITE_READONLY;
 	if (code)
 		return state_file_failed(file, code);
+	if (sqlite3_db_readonly(file->db, "main") == 1)
+		return not_usable(file, SQLITE_READONLY, 0, "it may only be read");
 
 	/* One process only: the lock is kept from the first read on. */
 	enum state_outcome outcome = run(file, "PRAGMA locking_mode = EXCLUSIVE");
@@ -249,12 +267,10 @@ enum state_outcome state_file_set_aside(struct state_file *file, char aside[STAT
 	if (!failed)
 		failed = rename_with(file->path, aside, "");
 	if (failed) {
-		file->code = SQLITE_CANTOPEN;
-		file->system_error = failed;
-		size_t length = strlen(file->problem);
-		(void)snprintf(file->problem + length, sizeof(file->problem) - length,
-			"; it cannot be renamed, %s", strerror(failed));
-		return STATE_TROUBLE;
+		char problem[STATE_FILE_PROBLEM_MAX];
+		(void)snprintf(problem, sizeof(problem), "%.120s; it cannot be renamed, %s",
+			file->problem, strerror(failed));
+		return not_usable(file, SQLITE_CANTOPEN, failed, problem);
 	}
 	/* There may be none. One that stays behind is of no use to a new file: SQLite drops it. */
 	(void)rename_with(file->path, aside, "-wal");

@@ -9,10 +9,11 @@
 #include <stdint.h>
 
 #include "store/ops.h"
+#include "wire/topic.h"
 
 #define STATE_FILE_FORMAT 1               /* PRAGMA user_version */
 #define STATE_FILE_APPLICATION 1347572302 /* PRAGMA application_id, "PRSN" */
-#define STATE_FILE_BUSY_MS 200            /* how long to wait for somebody else's lock */
+#define STATE_FILE_BUSY_MS 50             /* how long to wait for somebody else's lock */
 #define STATE_FILE_PATH_MAX 4096
 #define STATE_FILE_PROBLEM_MAX 256
 
@@ -53,6 +54,9 @@ void state_file_close(struct state_file *file);
 /* Renames a closed file and its log, so that they can be looked at. Writes the new name. */
 enum state_outcome state_file_set_aside(struct state_file *file, char aside[STATE_FILE_PATH_MAX]);
 
+/* Compiles for many uses. */
+enum state_outcome state_file_prepare(
+	struct state_file *file, const char *sql, sqlite3_stmt **statement);
 /* Notes why and says what it means. code is SQLite's. */
 enum state_outcome state_file_failed(struct state_file *file, int code);
 /* What to do about the last failure. */
@@ -65,10 +69,12 @@ enum state_outcome state_rows_write(
 /* A read of the whole file in pieces, as events. */
 struct state_load {
 	sqlite3_stmt *cursor;
-	bool has_rev, has_row, has_record;
-	char role[129], id[129]; /* of the subject of the last row */
-	bool is_skipped;         /* that subject does not qualify */
-	uint64_t skipped;        /* rows */
+	bool has_rev;                   /* it was posted */
+	bool has_row;                   /* cursor stands on a row that was not posted in full */
+	char role[PRESENCE_ID_MAX + 1]; /* of the last subject that was */
+	char id[PRESENCE_ID_MAX + 1];
+	bool is_skipped;  /* the last subject does not qualify */
+	uint64_t skipped; /* rows */
 };
 
 /* Posts into box what fits. STATE_MORE: it is full. After any other outcome load is finished. */

@@ -66,21 +66,25 @@ static bool record_of(sqlite3_stmt *row, struct presence_record *record)
 		(!record->note || strlen(record->note) < PRESENCE_RECORD_MAX);
 }
 
-static int post_rev(struct state_load *load, struct state_file *file, struct mailbox *box)
+/* STATE_MORE: the box is full. */
+static enum state_outcome post_rev(
+	struct state_load *load, struct state_file *file, struct mailbox *box)
 {
-	int code = sqlite3_prepare_v2(file->db, rev_sql, -1, &load->cursor, NULL);
-	if (!code)
-		code = sqlite3_step(load->cursor);
-	if (code != SQLITE_ROW)
-		return code;
-	const struct presence_event event = {
-		.type = PRESENCE_REV_SEEN,
-		.rev = sqlite3_column_int64(load->cursor, 0),
-	};
-	(void)sqlite3_finalize(load->cursor); /* repeats what step answered */
-	load->cursor = NULL;
+	struct presence_event event = { .type = PRESENCE_REV_SEEN };
+	sqlite3_stmt *statement;
+	enum state_outcome outcome = state_file_prepare(file, rev_sql, &statement);
+	if (outcome)
+		return outcome;
+	int code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		event.rev = sqlite3_column_int64(statement, 0);
+	else
+		outcome = state_file_failed(file, code);
+	(void)sqlite3_finalize(statement); /* repeats what step answered */
+	if (outcome)
+		return outcome;
 	load->has_rev = !mailbox_post_event(box, &event);
-	return load->has_rev ? SQLITE_OK : SQLITE_ROW;
+	return load->has_rev ? STATE_OK : STATE_MORE;
 }
 
 /* False: the box is full. */
@@ -106,9 +110,8 @@ static bool is_next_subject(const struct state_load *load)
 
 static bool post_row(struct state_load *load, struct mailbox *box)
 {
-	if (!load->has_record && is_next_subject(load) && !post_record(load, box))
+	if (is_next_subject(load) && !post_record(load, box))
 		return false;
-	load->has_record = true;
 	const struct presence_event event = {
 		.type = PRESENCE_RESTORED_DEVICE,
 		.role = load->role,
@@ -122,29 +125,37 @@ static bool post_row(struct state_load *load, struct mailbox *box)
 		load->skipped++;
 	else if (mailbox_post_event(box, &event))
 		return false;
-	load->has_row = load->has_record = false;
+	load->has_row = false;
 	return true;
+}
+
+static enum state_outcome post_rows(
+	struct state_load *load, struct state_file *file, struct mailbox *box)
+{
+	for (;;) {
+		if (!load->has_row) {
+			int code = sqlite3_step(load->cursor);
+			if (code == SQLITE_DONE)
+				return STATE_OK;
+			if (code != SQLITE_ROW)
+				return state_file_failed(file, code);
+			load->has_row = true;
+		}
+		if (!post_row(load, box))
+			return STATE_MORE;
+	}
 }
 
 enum state_outcome state_load_some(
 	struct state_load *load, struct state_file *file, struct mailbox *box)
 {
-	int code = load->has_rev ? SQLITE_OK : post_rev(load, file, box);
-	if (!code && !load->cursor)
-		code = sqlite3_prepare_v2(file->db, rows_sql, -1, &load->cursor, NULL);
-	if (code == SQLITE_ROW)
-		return STATE_MORE;
-	while (!code) {
-		if (!load->has_row) {
-			code = sqlite3_step(load->cursor);
-			load->has_row = code == SQLITE_ROW;
-		}
-		if (load->has_row && !post_row(load, box))
-			return STATE_MORE;
-		code = code == SQLITE_ROW ? SQLITE_OK : code;
-	}
-	enum state_outcome outcome = code == SQLITE_DONE ? STATE_OK : state_file_failed(file, code);
-	state_load_finish(load);
+	enum state_outcome outcome = load->has_rev ? STATE_OK : post_rev(load, file, box);
+	if (!outcome && !load->cursor)
+		outcome = state_file_prepare(file, rows_sql, &load->cursor);
+	if (!outcome)
+		outcome = post_rows(load, file, box);
+	if (outcome != STATE_MORE)
+		state_load_finish(load);
 	return outcome;
 }
 

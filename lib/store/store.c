@@ -101,8 +101,9 @@ static void wait_for_work(struct store *store, const struct store_wait *wait)
 	if (left_ms < 0)
 		left_ms = 0;
 	struct pollfd fds[] = {
-		{ .fd = mailbox_fd(store->box), .events = POLLIN },
-		{ .fd = wait->fd, .events = wait->events }, /* poll() passes over -1 */
+		/* poll() passes over -1 */
+		{ .fd = wait->is_deaf ? -1 : mailbox_fd(store->box), .events = POLLIN },
+		{ .fd = wait->fd, .events = wait->events },
 	};
 	(void)poll(fds, 2, (int)(left_ms < WAIT_MAX_MS ? left_ms : WAIT_MAX_MS));
 	/* Interrupted or out of memory: the next turn of the loop looks for itself. */

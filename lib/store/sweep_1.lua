@@ -1,11 +1,11 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- After everything has been said again: what this node left behind in an older epoch goes down.
--- ARGV[6..8] as in apply_1, [9] cursor, [10] about how many, [11] how long an offline record lives.
+-- ARGV[7..9] as in apply_1, [10] cursor, [11] about how many, [12] how long an offline record lives.
 -- OK, next cursor ('0': done), swept, highest rev, and the subjects to be said again, because
 -- devices of this node remain: their record should be in its words.
 local stop, h = fence()
 if stop then return stop end
-local page = redis.call('SSCAN', base .. 'node:' .. node, ARGV[9], 'COUNT', ARGV[10])
+local page = redis.call('SSCAN', base .. 'node:' .. node, ARGV[10], 'COUNT', ARGV[11])
 local reply, swept = { 'OK', page[1], 0, 0 }, 0
 
 local function leftover(devices)
@@ -26,11 +26,7 @@ for _, name in ipairs(page[2]) do
 	local some, rest
 	if hash and state and zset then some, rest = leftover(state_read(base .. 'state:' .. name)) end
 	if some then
-		local names = redis.call('HMGET', base .. 'subject:' .. name, 'role', 'id')
-		contribute({ name = name, role = names[1] or string.match(name, '^[^/]*'),
-			id = names[2] or string.match(name, '/(.*)$'), device = '', rev = 0, at = now,
-			reason = 'broker_restart', source = 'inferred', note = '', till = 0,
-			retain = ARGV[11] }, h.mark)
+		leftovers_drop(name, 'broker_restart', ARGV[12], h.mark)
 		swept = swept + 1
 		if rest then reply[#reply + 1] = name end
 	end

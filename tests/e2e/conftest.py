@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """One run is one broker and one build of the plugin:
-    python3 -m pytest tests/e2e --broker 2.1 --plugin build/dev/plugin/mosquitto_presence.so"""
+    python3 -m pytest tests/e2e --broker=2.1 --plugin=build/dev/plugin/mosquitto_presence.so"""
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from servers import build_keep_loaded, find_mosquitto, sanitizers_of  # noqa: E402
+from servers import find_mosquitto, sanitizers_of  # noqa: E402
 from world import World  # noqa: E402
 
 STORES = ["none", "state_file", "redis"]
@@ -34,7 +34,6 @@ class Bench:
     mosquitto: object
     plugin: str
     sanitizers: list
-    keep_loaded: str
 
 
 @pytest.fixture(scope="session")
@@ -43,13 +42,11 @@ def mosquitto(request):
 
 
 @pytest.fixture(scope="session")
-def bench(request, mosquitto, tmp_path_factory):
+def bench(request, mosquitto):
     plugin = request.config.getoption("--plugin")
     if not plugin or not Path(plugin).exists():
         pytest.fail(f"no plugin: --plugin {plugin}")
-    sanitizers = sanitizers_of(plugin)
-    keep = build_keep_loaded(tmp_path_factory.mktemp("keep")) if sanitizers else None
-    return Bench(mosquitto, str(Path(plugin).resolve()), sanitizers, keep)
+    return Bench(mosquitto, str(Path(plugin).resolve()), sanitizers_of(plugin))
 
 
 def pytest_generate_tests(metafunc):
@@ -64,18 +61,20 @@ def shared(request, bench, tmp_path_factory):
     """One broker for all stories of a module, for each kind of store. Names never repeat."""
     world = World(bench, tmp_path_factory.mktemp("world"), request.param)
     yield world
-    world.close()
+    try:
+        world.wait_grace_over()
+        world.wait_agreement()
+    finally:
+        world.close()
 
 
 @pytest.fixture
 def world(shared):
-    """A story on the shared broker; at its end all who keep a copy must agree."""
+    """A story on the shared broker; after the last one all who keep a copy must agree."""
     yield shared
     for client in shared.clients:
         client.close()
     shared.clients = []
-    shared.wait_grace_over()
-    shared.wait_agreement()
 
 
 @pytest.fixture

@@ -90,13 +90,11 @@ def sanitizers_of(plugin):
     return re.findall(r"\[(lib(?:asan|tsan|ubsan)\.so\.\d+)\]", out.stdout)
 
 
-def build_keep_loaded(folder):
-    """2.0.x unloads plugins before it exits, and then no report can name their functions."""
-    library = Path(folder) / "keep_loaded.so"
-    source = "int dlclose(void *handle); int dlclose(void *handle) { (void)handle; return 0; }"
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=source,
-                   text=True, check=True)
-    return str(library)
+def passwords(path, username, password):
+    """A password_file with one user in it; all releases read it."""
+    path.touch(mode=0o600)
+    subprocess.run(["mosquitto_passwd", "-b", path, username, password], check=True)
+    return path
 
 
 class Process:
@@ -160,20 +158,19 @@ class Process:
 class Broker(Process):
     """conf is the text of mosquitto.conf; {port} and {ws_port} in it are filled in."""
 
-    def __init__(self, mosquitto, folder, conf, sanitizers=(), keep_loaded=None):
+    def __init__(self, mosquitto, folder, conf, sanitizers=()):
         super().__init__(folder)
         self.mosquitto = mosquitto
         self.port, self.ws_port = free_port(), free_port()
         self.conf_path = self.folder / "mosquitto.conf"
         self.conf_path.write_text(conf.replace("{port}", str(self.port))
                                   .replace("{ws_port}", str(self.ws_port)))
-        self.sanitizers, self.keep_loaded = list(sanitizers), keep_loaded
+        self.sanitizers = list(sanitizers)
 
     def start(self, wait=True):
         command, environment = self.mosquitto.command, {}
         if self.sanitizers:
-            libraries = self.sanitizers + ([self.keep_loaded] if self.keep_loaded else [])
-            arguments, environment = self.mosquitto.preload(libraries)
+            arguments, environment = self.mosquitto.preload(self.sanitizers)
             command = arguments or command
             environment.update(ASAN_OPTIONS="detect_leaks=1:exitcode=0",
                                LSAN_OPTIONS="exitcode=0", UBSAN_OPTIONS="print_stacktrace=1",
@@ -204,7 +201,8 @@ class Broker(Process):
         found = [log[hit.start():hit.start() + 6000] for hit in [REPORTS.search(log)] if hit]
         if "LeakSanitizer" in log:
             blocks = re.split(r"\n\s*\n", log[log.index("LeakSanitizer"):])
-            # Only what is built here has the names of C files in it.
+            # Only what is built here has the names of C files in it; for that the plugin stays
+            # loaded until the end (-z nodelete).
             found += [block for block in blocks
                       if re.match(r"\s*(Direct|Indirect) leak", block)
                       and re.search(r"\.c:\d+|<stdin>:\d+", block)]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mqtt import Client, Refused
-from servers import Broker, Redis, build_keep_loaded, poll, sanitizers_of
+from servers import Broker, Redis, poll, sanitizers_of
 from world import BASE, Observer
 
 OPEN = BASE.replace("{head}", "").replace("{tail}", "") + "allow_anonymous true\n"
@@ -131,11 +131,11 @@ def test_sanitizer_reports_are_seen(mosquitto, tmp_path, fault):
         int mosquitto_plugin_init(void *id, void **data, void *options, int n)
         { (void)run; %s return 0; }""" % FAULTS[fault]
     kind = {"leak": "address", "thread": "thread"}.get(fault, "address,undefined")
-    subprocess.run(["gcc", "-g", "-shared", "-fPIC", f"-fsanitize={kind}", "-x", "c", "-", "-o",
-                    plugin], input=code, text=True, check=True)
+    subprocess.run(["gcc", "-g", "-shared", "-fPIC", f"-fsanitize={kind}", "-Wl,-z,nodelete", "-x",
+                    "c", "-", "-o", plugin], input=code, text=True, check=True)
     # One option, so that n is 1 and the compiler cannot know it.
     broker = Broker(mosquitto, tmp_path / "broker", OPEN + f"plugin {plugin}\nplugin_opt_key 1\n",
-                    sanitizers_of(plugin), build_keep_loaded(tmp_path))
+                    sanitizers_of(plugin))
     try:
         broker.start()
         broker.stop()
@@ -152,7 +152,7 @@ def test_a_sound_plugin_leaves_no_report(mosquitto, tmp_path):
     subprocess.run(["gcc", "-g", "-shared", "-fPIC", "-fsanitize=address", "-x", "c", "-", "-o",
                     plugin], input=code, text=True, check=True)
     broker = Broker(mosquitto, tmp_path / "broker", OPEN + f"plugin {plugin}\n",
-                    sanitizers_of(plugin), build_keep_loaded(tmp_path)).start()
+                    sanitizers_of(plugin)).start()
     client = Client(broker.port, "c")
     client.disconnect()
     start = time.monotonic()

@@ -27,7 +27,7 @@ log_type warning
 log_type notice
 log_type information
 set_tcp_nodelay true
-max_queued_messages 0
+max_queued_messages 1000000
 {head}
 listener {port} 127.0.0.1
 listener {ws_port} 127.0.0.1
@@ -75,8 +75,7 @@ class Observer:
 
     def __init__(self, port, *topics, **how):
         self.seen, self.condition = [], threading.Condition()
-        self.client = Client(port, how.pop("client_id", "presencectl-observer"), version=5,
-                             keepalive=0, **how)
+        self.client = Client(port, how.pop("client_id", "observer"), version=5, keepalive=0, **how)
         for topic in topics or ("presence/#",):
             assert self.client.subscribe(topic) < 128, "the observer may not subscribe"
         for message in self.client.inbox:
@@ -171,7 +170,7 @@ class World:
             text += self.plugin_lines() if plugin else ""
         self.broker = Broker(self.mosquitto, folder / "broker",
                              text.replace("{plugin}", self.plugin_lines() if plugin else ""),
-                             bench.sanitizers if plugin else (), bench.keep_loaded)
+                             bench.sanitizers if plugin else ())
         if start:
             self.start()
 
@@ -202,6 +201,7 @@ class World:
         return took
 
     def observe(self, *topics, **how):
+        how.setdefault("client_id", self.name("presencectl-observer"))
         observer = Observer(self.broker.port, *topics, **how)
         self.observers.append(observer)
         return observer

@@ -16,7 +16,7 @@
  * that forgets. When the faults end, Redis must agree with a model that only looks at what the
  * brokers know. PRESENCE_SEED and PRESENCE_RUNS choose other ones. */
 
-enum { NODES = 2, SUBJECTS = 4, DEVICES = 2, STEPS = 120, RUNS = 2500, KEYS_MAX = 64 };
+enum { NODES = 2, SUBJECTS = 4, DEVICES = 2, STEPS = 120, RUNS = 800, KEYS_MAX = 64 };
 enum { RETAIN_MS = 100000000 };
 
 enum fault {
@@ -64,8 +64,7 @@ struct world {
 	uint64_t random, seed;
 	unsigned faults;
 	bool planted[SUBJECTS]; /* by somebody else: an offline record may be gone */
-	bool past;
-	bool retold; /* Redis lost something: seqs may be told twice */
+	bool retold;            /* Redis lost something: seqs may be told twice */
 	struct saved_key saved[KEYS_MAX];
 	size_t saved_count;
 };
@@ -306,7 +305,6 @@ static void save(struct world *world)
 		freeReplyObject(ttl);
 	}
 	freeReplyObject(keys);
-	world->past = true;
 }
 
 static void bring_back(struct world *world)
@@ -361,61 +359,56 @@ static bool has(const struct world *world, unsigned fault)
 
 static void trouble(struct world *world, struct node *node, struct totals *totals)
 {
-	switch (roll(world, 9)) {
-	case 0:
-	case 1:
-		if (has(world, FAULT_CUT) && node->driver.wire) {
-			driver_cut(&node->driver, has(world, FAULT_LATE));
-			totals->cuts++;
-		}
+	int s = (int)roll(world, SUBJECTS);
+	switch (world->faults & (1u << roll(world, 10))) {
+	case FAULT_CUT:
+		totals->cuts += node->driver.wire != NULL;
+		driver_cut(&node->driver, has(world, FAULT_LATE));
 		break;
-	case 2:
-		if (has(world, FAULT_FLUSH) && !roll(world, 4)) {
-			server_do(world->server, "FLUSHALL");
-			world->retold = true;
-			totals->flushes++;
-		}
+	case FAULT_FLUSH:
+		if (roll(world, 4))
+			break;
+		server_do(world->server, "FLUSHALL");
+		world->retold = true;
+		totals->flushes++;
 		break;
-	case 3:
-		if (has(world, FAULT_PAST) && !world->past) {
+	case FAULT_PAST:
+		if (!world->saved_count) {
 			save(world);
-		} else if (has(world, FAULT_PAST) && world->saved_count && !roll(world, 4)) {
-			bring_back(world);
-			world->retold = true;
-			totals->pasts++;
+			break;
 		}
+		bring_back(world);
+		drop_saved(world);
+		world->retold = true;
+		totals->pasts++;
 		break;
-	case 4:
-		if (has(world, FAULT_TYPE) && !roll(world, 2)) {
-			plant(world, (int)roll(world, SUBJECTS));
-			totals->types++;
-		} else if (has(world, FAULT_TYPE)) {
+	case FAULT_TYPE:
+		if (roll(world, 2)) {
 			unplant(world);
+			break;
 		}
+		plant(world, s);
+		totals->types++;
 		break;
-	case 5:
-		if (has(world, FAULT_SCRIPTS))
-			server_do(world->server, "SCRIPT FLUSH");
+	case FAULT_SCRIPTS:
+		server_do(world->server, "SCRIPT FLUSH");
 		break;
-	case 6:
-		if (has(world, FAULT_BOOT) && !roll(world, 6)) {
-			restart(world, node);
-			totals->boots++;
-		}
+	case FAULT_BOOT:
+		if (roll(world, 4))
+			break;
+		restart(world, node);
+		totals->boots++;
 		break;
-	case 7:
-		if (has(world, FAULT_EVICT)) {
-			int s = (int)roll(world, SUBJECTS);
-			server_do(world->server, "DEL presence:{0}:%s:%s",
-				roll(world, 2) ? "subject" : "state", names[s]);
-			world->planted[s] = true;
-			totals->evictions++;
-		}
+	case FAULT_EVICT:
+		server_do(world->server, "DEL presence:{0}:%s:%s",
+			roll(world, 2) ? "subject" : "state", names[s]);
+		world->planted[s] = true;
+		totals->evictions++;
 		break;
-	case 8:
-		if (has(world, FAULT_LEASE))
-			server_do(world->server, "DEL presence:{0}:lease:%s",
-				node->driver.config.node);
+	case FAULT_LEASE:
+		server_do(world->server, "DEL presence:{0}:lease:%s", node->driver.config.node);
+		break;
+	default: /* one that this history does not have */
 		break;
 	}
 }
@@ -658,9 +651,9 @@ static void run(struct server *server, uint64_t seed, struct totals *totals)
 		struct node *node = &world->nodes[n];
 		if (!roll(world, 3))
 			operate(world, node, n, totals);
-		if (!roll(world, 5))
+		if (!roll(world, 3))
 			trouble(world, node, totals);
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 10; i++)
 			network(world, node, totals);
 		pass_time(world, (int64_t)roll(world, roll(world, 10) ? 50 : 5000));
 	}

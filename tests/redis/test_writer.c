@@ -1,4 +1,689 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "driver.h"
+#include "store/redis_contribution.h"
+#include "store/redis_problem.h"
+
+/* What stands in Redis, and what an operator is told, one scenario at a time. */
+
+static struct server server;
+
+struct heard {
+	int asserts, resyncs, restored, devices;
+	int64_t rev;
+	struct presence_record record; /* the last restored; its strings are gone */
+	char lines[8192];              /* log lines, each "<level> <text>\n" */
+};
+
+static void listen(struct driver *driver, struct heard *heard)
+{
+	struct store_message *message;
+	while ((message = mailbox_take_message(driver->box))) {
+		const struct presence_event *event = &message->event;
+		if (message->type == STORE_MESSAGE_LOG) {
+			size_t length = strlen(heard->lines);
+			(void)snprintf(heard->lines + length, sizeof(heard->lines) - length,
+				"%d %s\n", (int)message->level, message->text);
+		} else if (event->type == PRESENCE_ASSERT) {
+			heard->asserts++;
+		} else if (event->type == PRESENCE_RESYNC) {
+			heard->resyncs++;
+		} else if (event->type == PRESENCE_REV_SEEN) {
+			heard->rev = event->rev;
+		} else if (event->type == PRESENCE_RESTORED) {
+			heard->restored++;
+			heard->record = event->record;
+		} else if (event->type == PRESENCE_RESTORED_DEVICE) {
+			heard->devices++;
+		}
+		store_message_destroy(message);
+	}
+}
+
+static int count_lines(const struct heard *heard)
+{
+	int count = 0;
+	for (const char *at = heard->lines; (at = strchr(at, '\n')); at++)
+		count++;
+	return count;
+}
+
+static void put(struct driver *driver, const struct presence_effect *effect)
+{
+	assert_int_equal(mailbox_put(driver->box, effect, driver->now_ms), 0);
+}
+
+static void store(struct driver *driver, const char *id, const char *device,
+	enum presence_status rank, enum presence_status status, enum presence_status previous)
+{
+	put(driver,
+		&(struct presence_effect){
+			.type = PRESENCE_STORE,
+			.record = { .role = "agent",
+				.id = id,
+				.status = status,
+				.previous = previous,
+				.reason = rank ? PRESENCE_REASON_CONNECT
+					       : PRESENCE_REASON_DISCONNECT,
+				.devices = status != PRESENCE_OFFLINE,
+				.since_ms = driver->wall_ms,
+				.last_seen_ms = driver->wall_ms,
+				.rev = driver->wall_ms * 1000 },
+			.device = device,
+			.rank = rank,
+			.device_last_seen_ms = driver->wall_ms,
+			.retain_ms = status == PRESENCE_OFFLINE ? 3600000 : 0,
+		});
+}
+
+static void up(struct driver *driver, const char *id, const char *device)
+{
+	store(driver, id, device, PRESENCE_ONLINE, PRESENCE_ONLINE, PRESENCE_OFFLINE);
+}
+
+static void down(struct driver *driver, const char *id, const char *device)
+{
+	store(driver, id, device, PRESENCE_OFFLINE, PRESENCE_OFFLINE, PRESENCE_ONLINE);
+}
+
+static void pass(struct driver *driver, int64_t ms)
+{
+	driver->now_ms += ms;
+	driver->wall_ms += ms;
+	mailbox_beat(driver->box, driver->now_ms);
+}
+
+static void begin(struct driver *driver, const char *node, uint64_t boot)
+{
+	driver_init(driver, &server, node);
+	driver_start(driver, boot);
+	mailbox_beat(driver->box, driver->now_ms);
+}
+
+static const char *ask(const char *command, const char *key)
+{
+	static char out[512];
+	char whole[512];
+	int length = snprintf(whole, sizeof(whole), "%s presence:{0}:", command);
+	for (; *key && length < (int)sizeof(whole) - 2; key++) {
+		if (*key == '%') /* to hiredis it would be a place for an argument */
+			whole[length++] = '%';
+		whole[length++] = *key;
+	}
+	whole[length] = '\0';
+	redisReply *reply = server_ask(&server, whole);
+	out[0] = '\0';
+	if (reply->type == REDIS_REPLY_INTEGER)
+		(void)snprintf(out, sizeof(out), "%lld", reply->integer);
+	else if (reply->str)
+		(void)snprintf(out, sizeof(out), "%s", reply->str);
+	for (size_t i = 0; i < reply->elements; i++)
+		(void)snprintf(out + strlen(out), sizeof(out) - strlen(out), "%s%s", i ? " " : "",
+			reply->element[i]->str);
+	freeReplyObject(reply);
+	return out;
+}
+
+#define assert_redis(command, key, expected) assert_string_equal(ask(command, key), expected)
+
+static int clean(void **state)
+{
+	(void)state;
+	server_do(&server, "FLUSHALL");
+	server_do(&server, "SCRIPT FLUSH");
+	return 0;
+}
+
+static void test_formats(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 0xabc);
+	up(&driver, "u/1", "w:1");
+	driver_settle(&driver);
+	assert_redis("HGETALL", "subject:agent/u%2F1",
+		"v 1 role agent id u/1 status online previous offline reason connect source "
+		"inferred devices 1 since 1763769600000 last_seen 1763769600000 rev "
+		"1763769600000000 node b1");
+	assert_redis("HGETALL", "state:agent/u%2F1",
+		"d:b1/w%3A1 1|1|2|1763769600000000|1763769600000| rev 1763769600000000");
+	assert_redis("ZRANGE", "online:agent 0 -1 WITHSCORES", "u%2F1 1763769600000");
+	assert_redis("SMEMBERS", "node:b1", "agent/u%2F1");
+	assert_redis("HGETALL", "nodes", "b1 1|0000000000000abc|1|1|up|1|host|0");
+	assert_redis("HGETALL", "meta", "format 1 partitions 1 gen 1 rev 1763769600000000");
+	assert_redis("GET", "lease:b1", "0000000000000abc");
+	assert_redis("XLEN", "events", "3"); /* gen, node, set */
+	assert_true(atoll(ask("PTTL", "subject:agent/u%2F1")) > 170000);
+	assert_redis("PTTL", "state:agent/u%2F1", "-1");
+	pass(&driver, 5);
+	down(&driver, "u/1", "w:1");
+	driver_settle(&driver);
+	assert_redis("HMGET", "subject:agent/u%2F1 status devices previous reason since",
+		"offline 0 online disconnect 1763769600005");
+	assert_redis("HGETALL", "state:agent/u%2F1", "rev 1763769600005000");
+	assert_true(atoll(ask("PTTL", "state:agent/u%2F1")) > 3500000);
+	assert_true(atoll(ask("PTTL", "subject:agent/u%2F1")) > 3500000);
+	assert_redis("ZCARD", "online:agent", "0");
+	up(&driver, "u/1", "w:1");
+	driver_settle(&driver);
+	assert_redis("PTTL", "state:agent/u%2F1", "-1");
+	down(&driver, "u/1", "w:1");
+	put(&driver,
+		&(struct presence_effect){
+			.type = PRESENCE_FORGOTTEN, .record = { .role = "agent", .id = "u/1" } });
+	driver_settle(&driver);
+	assert_redis("EXISTS", "subject:agent/u%2F1", "0");
+	assert_redis("EXISTS", "state:agent/u%2F1", "0");
+	assert_redis("SCARD", "node:b1", "0");
+	assert_redis("XLEN", "events", "7");
+	redisReply *last = server_ask(&server, "XREVRANGE presence:{0}:events + - COUNT 1");
+	assert_string_equal(last->element[0]->element[1]->element[1]->str, "forget");
+	freeReplyObject(last);
+	driver_stop(&driver);
+}
+
+static void test_continuity(void **state)
+{
+	struct driver one, two;
+	(void)state;
+	begin(&one, "b1", 1);
+	begin(&two, "b2", 2);
+	up(&one, "u1", "a");
+	driver_settle(&one);
+	pass(&two, 1000);
+	up(&two, "u1", "b");
+	driver_settle(&two);
+	/* Nothing changed for those who watch but the devices. */
+	assert_redis("HMGET", "subject:agent/u1 status previous since devices",
+		"online offline 1763769600000 2");
+	pass(&two, 1000);
+	store(&two, "u1", "b", PRESENCE_DND, PRESENCE_DND, PRESENCE_ONLINE);
+	driver_settle(&two);
+	assert_redis("HMGET", "subject:agent/u1 status previous since devices",
+		"dnd online 1763769602000 2");
+	down(&two, "u1", "b");
+	driver_settle(&two);
+	assert_redis("HMGET", "subject:agent/u1 status previous devices", "online dnd 1");
+	/* The other one forgets what it no longer has; what is there stays. */
+	put(&two,
+		&(struct presence_effect){
+			.type = PRESENCE_FORGOTTEN, .record = { .role = "agent", .id = "u1" } });
+	driver_settle(&two);
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	assert_redis("SCARD", "node:b2", "0");
+	driver_stop(&one);
+	driver_stop(&two);
+}
+
+static void test_rev(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	server_do(
+		&server, "HSET presence:{0}:meta format 1 partitions 1 gen 5 rev 9007199254740000");
+	begin(&driver, "b1", 1);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_redis("HGET", "subject:agent/u1 rev", "9007199254740001");
+	assert_redis("HGET", "meta gen", "5");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.rev, 9007199254740001);
+	driver_stop(&driver);
+}
+
+static void test_wrong_type(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	server_do(&server, "SET presence:{0}:state:agent/u1 junk");
+	begin(&driver, "b1", 1);
+	up(&driver, "u0", "a");
+	up(&driver, "u1", "a");
+	up(&driver, "u2", "a");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_redis("HGET", "subject:agent/u0 status", "online");
+	assert_redis("HGET", "subject:agent/u2 status", "online");
+	assert_redis("EXISTS", "subject:agent/u1", "0");
+	assert_redis("GET", "state:agent/u1", "junk");
+	assert_non_null(strstr(heard.lines, "presence:{0}:state:agent/u1 is a string"));
+	int lines = count_lines(&heard);
+	down(&driver, "u1", "a");
+	up(&driver, "u1", "b");
+	for (int i = 0; i < 100; i++) {
+		pass(&driver, 1000);
+		driver_settle(&driver);
+	}
+	listen(&driver, &heard);
+	assert_int_equal(count_lines(&heard), lines);
+	server_do(&server, "DEL presence:{0}:state:agent/u1");
+	pass(&driver, 60000);
+	driver_settle(&driver);
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/b", "1");
+	assert_redis("HLEN", "state:agent/u1", "2");
+	driver_settle(&driver);
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+}
+
+static void test_shared_wrong_type(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	server_do(&server, "SET presence:{0}:online:agent junk");
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_redis("EXISTS", "subject:agent/u1", "0");
+	assert_non_null(strstr(heard.lines, "presence:{0}:online:agent"));
+	server_do(&server, "DEL presence:{0}:online:agent");
+	pass(&driver, 10000);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	driver_stop(&driver);
+}
+
+static void test_same_name(void **state)
+{
+	struct driver first, second;
+	struct heard heard = { 0 };
+	struct store_stats stats;
+	int64_t oldest_ms;
+	(void)state;
+	begin(&first, "b1", 1);
+	up(&first, "u1", "a");
+	driver_settle(&first);
+	begin(&second, "b1", 2);
+	driver_settle(&second); /* a boot may take a live lease once, at its start */
+	assert_redis("GET", "lease:b1", "0000000000000002");
+	up(&first, "u2", "a");
+	driver_settle(&first);
+	assert_redis("EXISTS", "subject:agent/u2", "0");
+	listen(&first, &heard);
+	assert_non_null(strstr(heard.lines, "2 Redis at test: CRITICAL"));
+	assert_non_null(strstr(heard.lines, "host host, pid 1"));
+	redis_writer_stats(first.writer, &stats, &oldest_ms);
+	assert_int_equal(stats.state, STORE_FENCED);
+	assert_int_equal(stats.fenced, 1);
+	int lines = count_lines(&heard);
+	for (int i = 0; i < 20; i++) {
+		pass(&first, 5000);
+		pass(&second, 3000);
+		driver_settle(&second);
+		driver_settle(&first);
+	}
+	listen(&first, &heard);
+	assert_int_equal(count_lines(&heard), lines);
+	assert_redis("GET", "lease:b1", "0000000000000002");
+	assert_redis("EXISTS", "subject:agent/u2", "0");
+	/* The other one is gone. */
+	server_do(&server, "DEL presence:{0}:lease:b1");
+	pass(&first, 10000);
+	driver_settle(&first);
+	assert_redis("HGET", "subject:agent/u2 status", "online");
+	listen(&first, &heard);
+	assert_int_equal(heard.resyncs, 1);
+	pass(&second, 10000);
+	driver_settle(&second);
+	redis_writer_stats(second.writer, &stats, &oldest_ms);
+	assert_int_equal(stats.state, STORE_FENCED);
+	driver_stop(&first);
+	driver_stop(&second);
+}
+
+static void test_mismatch(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	server_do(&server, "HSET presence:{0}:meta format 1 partitions 8 gen 1");
+	begin(&driver, "b1", 1);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "set redis_partitions to 8 here"));
+	assert_redis("EXISTS", "subject:agent/u1", "0");
+	assert_redis("EXISTS", "nodes", "0");
+	server_do(&server, "HSET presence:{0}:meta partitions 1");
+	pass(&driver, 30000);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	driver_stop(&driver);
+}
+
+static void test_lease(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	server_do(&server, "DEL presence:{0}:lease:b1");
+	driver.now_ms += 60000; /* the broker hangs: no beat */
+	driver_settle(&driver);
+	assert_redis("EXISTS", "lease:b1", "0");
+	pass(&driver, 4000);
+	driver_settle(&driver);
+	assert_redis("GET", "lease:b1", "0000000000000001"); /* only renewed: the epoch is intact */
+	assert_redis("HGET", "nodes b1", "1|0000000000000001|1|0|up|1|host|0");
+	driver_stop(&driver);
+}
+
+static void test_leave(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	up(&driver, "u1", "a");
+	mailbox_leave(driver.box);
+	assert_false(redis_writer_idle(driver.writer));
+	driver_settle(&driver);
+	assert_true(redis_writer_idle(driver.writer));
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	assert_redis("HGET", "nodes b1", "1|0000000000000001|1|1|leaving|1|host|0");
+	assert_true(atoll(ask("PTTL", "lease:b1")) > 5000);
+	driver_stop(&driver);
+	/* Who follows need not take anything. */
+	begin(&driver, "b1", 2);
+	driver_settle(&driver);
+	assert_redis("GET", "lease:b1", "0000000000000002");
+	driver_stop(&driver);
+}
+
+static void test_snapshot(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	char id[16];
+	(void)state;
+	begin(&driver, "b1", 1);
+	for (int i = 0; i < 3000; i++) {
+		(void)snprintf(id, sizeof(id), "u%d", i);
+		up(&driver, id, "a");
+		if (i % 3 == 0)
+			down(&driver, id, "a");
+	}
+	driver_settle(&driver);
+	driver_stop(&driver);
+	begin(&driver, "b1", 2);
+	up(&driver, "new", "a");
+	/* More than the mailbox takes at once, and a connection that breaks in between. */
+	driver_settle(&driver);
+	assert_redis("EXISTS", "subject:agent/new", "0"); /* first the old is read */
+	driver_cut(&driver, false);
+	listen(&driver, &heard);
+	heard.restored = heard.devices = 0;
+	for (int i = 0; i < 20; i++) {
+		pass(&driver, 100);
+		driver_settle(&driver);
+		listen(&driver, &heard);
+	}
+	assert_int_equal(heard.restored, 3000);
+	assert_int_equal(heard.devices, 2000);
+	assert_redis("HGET", "subject:agent/new status", "online");
+	driver_stop(&driver);
+}
+
+static void test_refresh(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	up(&driver, "u1", "a");
+	up(&driver, "u2", "a");
+	driver_settle(&driver);
+	server_do(&server, "DEL presence:{0}:state:agent/u2");
+	server_do(&server, "PEXPIRE presence:{0}:subject:agent/u1 5000");
+	for (int i = 1; i <= 2; i++) {
+		const char *id = i == 1 ? "u1" : "u2";
+		put(&driver,
+			&(struct presence_effect){ .type = PRESENCE_REFRESH,
+				.record = { .role = "agent",
+					.id = id,
+					.status = PRESENCE_ONLINE,
+					.devices = 1,
+					.last_seen_ms = driver.wall_ms + 7 } });
+	}
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.asserts, 1);
+	assert_true(atoll(ask("PTTL", "subject:agent/u1")) > 100000);
+	assert_redis("HGET", "subject:agent/u1 last_seen", "1763769600007");
+	assert_redis("ZSCORE", "online:agent u1", "1763769600007");
+	driver_stop(&driver);
+}
+
+static void test_late(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	up(&driver, "u1", "a");
+	driver_step(&driver); /* sent, and nothing comes back */
+	driver.now_ms += REDIS_REPLY_MS - 1;
+	driver_step(&driver);
+	assert_non_null(driver.wire);
+	driver.now_ms++;
+	driver_step(&driver);
+	assert_null(driver.wire);
+	pass(&driver, 1000);
+	driver_settle(&driver);
+	pass(&driver, 10);
+	down(&driver, "u1", "a");
+	driver_settle(&driver);
+	assert_true(driver_execute_late(&driver));
+	assert_string_equal(driver.abandoned->replies->reply->element[0]->str, "FENCED");
+	assert_redis("HGET", "subject:agent/u1 status", "offline");
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "1 Redis at test: does not answer"));
+	driver_stop(&driver);
+}
+
+static void test_password(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	server_do(&server, "ACL SETUSER writer on >secret ~presence:* +@all");
+	driver_init(&driver, &server, "b1");
+	driver.config.user = "writer";
+	driver.config.password = "not-secret";
+	driver_start(&driver, 1);
+	mailbox_beat(driver.box, driver.now_ms);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	pass(&driver, 14000);
+	assert_false(redis_writer_wants_connection(driver.writer, driver.now_ms));
+	listen(&driver, &heard);
+	assert_int_equal(count_lines(&heard), 1);
+	assert_non_null(strstr(heard.lines, "refuses the user or password"));
+	assert_null(strstr(heard.lines, "secret"));
+	driver.config.password = "secret";
+	pass(&driver, 30000);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	/* Then its rights go. */
+	server_do(&server, "ACL SETUSER writer -hset");
+	up(&driver, "u2", "a");
+	driver_settle(&driver);
+	pass(&driver, 100000);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "does not let its user"));
+	server_do(&server, "ACL SETUSER writer +hset");
+	pass(&driver, 100000);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u2 status", "online");
+	driver_stop(&driver);
+	server_do(&server, "ACL DELUSER writer");
+}
+
+/* The rights that the documentation gives, and no more. */
+static void test_rights(void **state)
+{
+	struct driver driver;
+	(void)state;
+	server_do(&server,
+		"ACL SETUSER writer on >secret ~presence:* -@all +evalsha +script|load "
+		"+info +type +hget +hmget +hset +hdel +hgetall +hkeys +hvals +exists +del "
+		"+pexpire +persist +pttl +set +zadd +zrem +sadd +srem +sscan +xadd");
+	driver_init(&driver, &server, "b1");
+	driver.config.user = "writer";
+	driver.config.password = "secret";
+	driver_start(&driver, 1);
+	mailbox_beat(driver.box, driver.now_ms);
+	up(&driver, "u1", "a");
+	down(&driver, "u1", "a");
+	driver_settle(&driver);
+	server_do(&server, "FLUSHALL");
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	put(&driver, &(struct presence_effect){ .type = PRESENCE_RESYNCED });
+	driver_settle(&driver);
+	assert_true(redis_writer_idle(driver.writer));
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	driver_stop(&driver);
+	server_do(&server, "ACL DELUSER writer");
+}
+
+static void test_memory(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	server_do(&server, "CONFIG SET maxmemory 1");
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	for (int i = 0; i < 10; i++) {
+		pass(&driver, 5000);
+		driver_settle(&driver);
+	}
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "2 Redis at test: is out of memory; raise maxmemory"));
+	assert_int_equal(count_lines(&heard), 2);
+	server_do(&server, "CONFIG SET maxmemory 0");
+	pass(&driver, 5000);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u1 status", "online");
+	driver_stop(&driver);
+}
+
+static void test_eviction_policy(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	struct store_stats stats;
+	int64_t oldest_ms;
+	(void)state;
+	server_do(&server, "CONFIG SET maxmemory-policy allkeys-lru");
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "1 Redis at test: maxmemory-policy is allkeys-lru,"));
+	redis_writer_stats(driver.writer, &stats, &oldest_ms);
+	assert_true(stats.evicting);
+	driver_stop(&driver);
+	server_do(&server, "CONFIG SET maxmemory-policy noeviction");
+}
+
+static void test_partitions(void **state)
+{
+	struct driver driver;
+	char id[16];
+	int there = 0;
+	(void)state;
+	assert_int_equal(redis_partition_of("123456789", 65536), 0x31c3);
+	driver_init(&driver, &server, "b1");
+	driver.config.partitions = 4;
+	driver_start(&driver, 1);
+	mailbox_beat(driver.box, driver.now_ms);
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(id, sizeof(id), "u%d", i);
+		up(&driver, id, "a");
+	}
+	driver_settle(&driver);
+	for (int i = 0; i < 4; i++) {
+		char count[16];
+		(void)server_text(&server, count, sizeof(count), "SCARD presence:{%d}:node:b1", i);
+		assert_true(atoi(count) > 10);
+		there += atoi(count);
+	}
+	assert_int_equal(there, 100);
+	driver_stop(&driver);
+}
+
+static void test_problems(void **state)
+{
+	static const char *const errors[] = { "LOADING Redis is loading", "BUSY Redis is busy",
+		"READONLY You can't write", "OOM command not allowed", "NOAUTH Authentication",
+		"WRONGPASS invalid", "NOPERM this user", "MASTERDOWN Link", "MISCONF Redis is",
+		"NOREPLICAS Not enough", "MOVED 1 a:1", "CLUSTERDOWN Hash" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
+		assert_true(redis_problem_of(errors[i]) != redis_problem_of("ERR whatever"));
+	assert_non_null(redis_problem_of(""));
+}
+
+static int start(void **state)
+{
+	(void)state;
+	server_init(&server);
+	server_start(&server, NULL);
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	server_finish(&server);
+	return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, clean)
+
 int main(void)
 {
-	return 0;
+	const struct CMUnitTest tests[] = {
+		TEST(test_formats),
+		TEST(test_continuity),
+		TEST(test_rev),
+		TEST(test_wrong_type),
+		TEST(test_shared_wrong_type),
+		TEST(test_same_name),
+		TEST(test_mismatch),
+		TEST(test_lease),
+		TEST(test_leave),
+		TEST(test_snapshot),
+		TEST(test_refresh),
+		TEST(test_late),
+		TEST(test_password),
+		TEST(test_rights),
+		TEST(test_memory),
+		TEST(test_eviction_policy),
+		TEST(test_partitions),
+		TEST(test_problems),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
 }

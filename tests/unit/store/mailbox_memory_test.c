@@ -3,8 +3,8 @@
 
 #include "support.h"
 
-/* malloc and calloc fail once the countdown has run out; -1: never. */
-static int countdown = -1;
+/* malloc and calloc fail, in this thread, once the countdown has run out; -1: never. */
+static _Thread_local int countdown = -1;
 
 static bool fails(void)
 {

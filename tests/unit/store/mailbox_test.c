@@ -239,7 +239,7 @@ static void test_events(void **state)
 	assert_int_equal(mailbox_post_event(box, &event), PRESENCE_OK);
 	mailbox_log(box, STORE_WARNING, "%s is %d", "answer", 42);
 	*role = '?';
-	struct store_message *message = mailbox_take_message(box);
+	struct store_message *message = take_message(box);
 	assert_int_equal(message->type, STORE_MESSAGE_EVENT);
 	assert_int_equal(message->event.type, PRESENCE_RESTORED);
 	assert_string_equal(message->event.record.role, "agent");
@@ -250,7 +250,7 @@ static void test_events(void **state)
 	assert_null(message->event.role);
 	assert_int_equal(message->event.record.since_ms, 5);
 	store_message_destroy(message);
-	message = mailbox_take_message(box);
+	message = take_message(box);
 	assert_int_equal(message->type, STORE_MESSAGE_LOG);
 	assert_int_equal(message->level, STORE_WARNING);
 	assert_string_equal(message->text, "answer is 42");
@@ -275,7 +275,7 @@ static void test_messages_are_bounded(void **state)
 	assert_int_equal(lost, 3);
 	assert_false(is_readable(mailbox_fd(box)));
 	for (int i = 0; i < MAILBOX_EVENTS_MAX; i++) {
-		struct store_message *message = mailbox_take_message(box);
+		struct store_message *message = take_message(box);
 		assert_int_equal(message->event.rev, i);
 		store_message_destroy(message);
 	}
@@ -292,7 +292,7 @@ static void test_long_line(void **state)
 	memset(line, 'x', sizeof(line) - 1);
 	line[sizeof(line) - 1] = '\0';
 	mailbox_log(box, STORE_NOTICE, "%s", line);
-	struct store_message *message = mailbox_take_message(box);
+	struct store_message *message = take_message(box);
 	assert_int_equal(strlen(message->text), MAILBOX_LINE_MAX - 1);
 	store_message_destroy(message);
 	mailbox_destroy(box);

@@ -113,6 +113,21 @@ static void test_refresh(void **state)
 		"is agent/b online < offline connect inferred 1 1000 2000 2 - 0\n");
 }
 
+/* A number once used is never used again, though its record is gone. */
+static void test_rev_stays(void **state)
+{
+	struct rig *rig = *state;
+	rig_start(rig);
+	put(rig->box, an_effect(PRESENCE_FORGOTTEN, "a", 99));
+	rig_settle(rig);
+	put(rig->box, a_store("b", NULL, 5));
+	rig_stop(rig);
+	rig_start(rig);
+	rig_settle(rig);
+	rig_assert_messages(
+		rig, "rev 99\nis agent/b online < offline connect inferred 1 1000 2000 5 - 0\n");
+}
+
 static void test_forget_then_back(void **state)
 {
 	struct rig *rig = *state;
@@ -156,6 +171,39 @@ static void test_batches(void **state)
 	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM subjects"), 600);
 }
 
+/* What is put at about the same time is written together, without waking for each. */
+static void test_gathers(void **state)
+{
+	struct rig *rig = *state;
+	struct presence_effect effect = a_store("a", "d", 1);
+	rig_start(rig);
+	rig_settle(rig);
+	assert_false(rig->wait.is_deaf);
+	assert_int_equal(mailbox_put(rig->box, &effect, rig->now_ms), PRESENCE_OK);
+	rig->now_ms += 10;
+	effect.device = "e";
+	assert_int_equal(mailbox_put(rig->box, &effect, rig->now_ms), PRESENCE_OK);
+	rig_step(rig);
+	assert_int_equal(rig_stats(rig).queue, 2);
+	assert_true(rig->wait.is_deaf);
+	assert_int_equal(rig->wait.until_ms, rig->now_ms + 40);
+	rig->now_ms += 40;
+	rig_step(rig);
+	assert_int_equal(rig_stats(rig).queue, 0);
+	rig_step(rig);
+	assert_false(rig->wait.is_deaf);
+	assert_true(rig->wait.until_ms == INT64_MAX);
+
+	for (int i = 0; i < 256; i++) /* enough for a transaction */
+		assert_int_equal(mailbox_put(rig->box, &effect, rig->now_ms), PRESENCE_OK);
+	rig_step(rig);
+	assert_int_equal(rig_stats(rig).queue, 0);
+	assert_int_equal(mailbox_put(rig->box, &effect, rig->now_ms), PRESENCE_OK);
+	mailbox_leave(rig->box); /* nothing else will come */
+	rig_step(rig);
+	assert_int_equal(rig_stats(rig).queue, 0);
+}
+
 /* A subject and its device, next after *seen; counts in devices. */
 static int read_messages(struct rig *rig, int next, bool *had_device)
 {
@@ -196,6 +244,7 @@ static void test_pages(void **state)
 		rig_step(rig);
 		if (pages < 4) { /* it is not read through: nothing may be written */
 			assert_int_equal(rig_stats(rig).queue, 2);
+			assert_int_equal(rig->wait.until_ms, rig->now_ms + 1000);
 			assert_int_equal(rig_stats(rig).state, STORE_CONNECTING);
 			assert_false(store_sqlite_ops.idle(rig->self));
 		}
@@ -366,8 +415,10 @@ int main(void)
 		TEST(test_first_start),
 		TEST(test_round_trip),
 		TEST(test_refresh),
+		TEST(test_rev_stays),
 		TEST(test_forget_then_back),
 		TEST(test_batches),
+		TEST(test_gathers),
 		TEST(test_pages),
 		TEST(test_leaving_while_reading),
 		TEST(test_foreign_rows),

@@ -18,7 +18,7 @@ struct fake {
 	struct mailbox *box;
 	char node[16];
 	atomic_int steps, taken, destroyed;
-	atomic_bool hangs, is_never_idle, takes_nothing, blocks_signals, waits_for_leave;
+	atomic_bool hangs, is_never_idle, takes_nothing, blocks_signals, waits_for_leave, is_deaf;
 	atomic_int entered;
 	sem_t go_on;
 	int fds[2]; /* the worker waits for the first */
@@ -75,6 +75,7 @@ static void fake_step(void *self, int64_t step_ms, struct store_wait *wait)
 		fake->taken += 1000;
 	wait->fd = fake->fds[0];
 	wait->events = POLLIN;
+	wait->is_deaf = fake->is_deaf;
 	if (fake->wait_ms)
 		wait->until_ms = step_ms + fake->wait_ms;
 	fake->steps++;
@@ -208,13 +209,22 @@ static void test_no_spinning(void **state)
 	assert_int_equal(fake->taken, 10);
 }
 
-static struct store_message *wait_for_message(struct store *store)
+static void test_deaf(void **state)
 {
-	struct store_message *message = NULL;
-	for (int64_t until_ms = now_ms() + WAIT_MAX_MS; !message && now_ms() < until_ms;)
-		message = store_take_message(store);
-	assert_non_null(message);
-	return message;
+	struct presence_effect effect = a_store("a", "d", 1);
+	(void)state;
+	fake->is_deaf = true;
+	fake->wait_ms = 100;
+	struct store *store = make_store(100);
+	int64_t begin_ms = now_ms();
+	for (int i = 0; i < 50; i++) {
+		store_put(store, &effect, 1);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* one by one */
+	}
+	wait_for(&fake->taken, 50);
+	/* One at the start, one every 100 ms, and one more for each side of the clock. */
+	assert_in_range(fake->steps, 1, (now_ms() - begin_ms) / 100 + 3);
+	assert_true(store_destroy(store, WAIT_MAX_MS));
 }
 
 static void test_overflow(void **state)
@@ -253,7 +263,7 @@ static void test_hung(void **state)
 	struct store *store = make_store(10);
 	int64_t before_ms = now_ms();
 	assert_false(store_destroy(store, 200));
-	assert_in_range(now_ms() - before_ms, 190, 1000);
+	assert_in_range(now_ms() - before_ms, 190, WAIT_MAX_MS / 2);
 	assert_int_equal(fake->destroyed, 0);
 	fake->hangs = false;
 	assert_int_equal(sem_post(&fake->go_on), 0);
@@ -275,8 +285,8 @@ static void test_never_idle(void **state)
 	fake->is_never_idle = true;
 	struct store *store = make_store(10);
 	int64_t before_ms = now_ms();
-	assert_false(store_destroy(store, 400));
-	assert_in_range(now_ms() - before_ms, 340, 2000);
+	assert_false(store_destroy(store, 1600)); /* the worker gives up an eighth earlier */
+	assert_in_range(now_ms() - before_ms, 1390, WAIT_MAX_MS / 2);
 	assert_int_equal(fake->destroyed, 1);
 }
 
@@ -325,6 +335,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_work, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_until, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_spinning, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overflow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hung, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_even_waiting, set_up, tear_down),

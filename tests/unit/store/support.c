@@ -59,6 +59,22 @@ void assert_waiting(struct mailbox *box, const char *expected)
 	assert_int_equal(listed, count);
 }
 
+struct store_message *take_message(struct mailbox *box)
+{
+	struct store_message *message = mailbox_take_message(box);
+	assert_non_null(message);
+	return message;
+}
+
+struct store_message *wait_for_message(struct store *store)
+{
+	struct store_message *message = NULL;
+	for (int64_t until_ms = now_ms() + WAIT_MAX_MS; !message && now_ms() < until_ms;)
+		message = store_take_message(store);
+	assert_non_null(message);
+	return message;
+}
+
 bool is_readable(int fd)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };

@@ -27,6 +27,9 @@ struct presence_effect an_effect(enum presence_effect_type type, const char *id,
 void put(struct mailbox *box, struct presence_effect effect);
 /* Takes all and writes them as "S a/d1 5, F a 6, ..": type, id, device, rev. */
 void assert_waiting(struct mailbox *box, const char *expected);
+/* Takes the next message; it is a failure when there is none. */
+struct store_message *take_message(struct mailbox *box);
+struct store_message *wait_for_message(struct store *store);
 bool is_readable(int fd);
 int64_t now_ms(void);
 

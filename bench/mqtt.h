@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#ifndef PRESENCE_BENCH_MQTT_H
+#define PRESENCE_BENCH_MQTT_H
+
+/* As much MQTT 3.1.1 as a load generator needs, and a connection that watches. Whatever fails ends
+ * the process: a measurement with holes is none. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+_Noreturn void die(const char *what);
+/* CLOCK_MONOTONIC */
+int64_t now_ns(void);
+
+/* A non-blocking socket whose connect() is under way, to a broker on loopback. */
+int mqtt_socket(int port);
+void mqtt_send(int fd, const void *data, size_t size);
+void mqtt_send_connect(int fd, const char *client_id);
+void mqtt_send_disconnect(int fd);
+/* The answer to CONNECT: false when it is not there yet; accepted says what it was. */
+bool mqtt_take_connack(int fd, bool *accepted);
+
+/* Subscribed to presence/# and to what the plugin tells of itself. see is called with each message
+ * that is not a retained one of before, and when it was read; topic and payload end with 0. */
+struct watcher {
+	void (*see)(void *context, const char *topic, const char *payload, int64_t at_ns);
+	void *context;
+	int fd;
+	int subacks, pingresps; /* so far */
+	size_t used;
+	char buffer[1 << 18];
+};
+
+/* Connects and subscribes; answers are counted by watcher_read(). */
+void watcher_begin(struct watcher *watcher, int port, const char *client_id);
+/* Reads what is there. */
+void watcher_read(struct watcher *watcher);
+void watcher_ping(struct watcher *watcher);
+
+#endif

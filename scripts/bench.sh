@@ -1,0 +1,47 @@
+#!/bin/bash
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+set -euo pipefail
+# shellcheck source=lib/common.sh
+. "$(dirname "$0")/lib/common.sh"
+# shellcheck source=lib/packages.sh
+. "$root/scripts/lib/packages.sh"
+
+usage() {
+	cat <<END
+usage: scripts/bench.sh [--quick] [--write]
+
+Builds the plugin as users do and measures it: the state machine by itself, and
+brokers of three versions under a steady load, each bare, with the plugin, and
+with the plugin and Redis. Prints tables; bench/README.md says how to read them.
+Takes about six minutes. Everything runs on loopback, in a temporary folder.
+Fails when a transition is lost, comes twice or out of order.
+
+  --quick   about a minute: few repetitions, and no core of a million devices
+  --write   put the tables into bench/RESULTS.md too
+  --help
+END
+}
+
+options=()
+for option; do
+	case $option in
+	--quick) options+=(--quick) ;;
+	--write) options+=(--write "$root/bench/RESULTS.md") ;;
+	-h | --help) usage && exit ;;
+	*) usage >&2 && exit 2 ;;
+	esac
+done
+
+build=$root/build/bench
+cd "$root"
+mkdir -p "$root/build/logs"
+packages_install build demo test
+say "fetching the other versions of the broker"
+"$root/scripts/fetch-brokers.sh" || say "they cannot be fetched: only the system's is measured"
+say "building"
+run_quietly "$root/build/logs/bench-configure.log" cmake --preset release -S "$root" -B "$build" \
+	-DPRESENCE_TESTS=OFF -DPRESENCE_BENCH=ON || die "cmake failed (above)"
+run_quietly "$root/build/logs/bench-build.log" cmake --build "$build" ||
+	die "the build failed (above)"
+say "measuring; best while nothing else runs"
+exec python3 "$root/bench/run.py" --build "$build" "${options[@]}"

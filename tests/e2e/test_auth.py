@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""Presence changes nothing about who gets in, except where it must be told how (auth_mode)."""
+import itertools
+import signal
+
+import pytest
+
+from mqtt import Client, Refused
+from servers import passwords, poll
+
+LOGINS = {"anonymous": {}, "name": {"username": "kim"},
+          "stranger": {"username": "lee", "password": "x"},
+          "right": {"username": "kim", "password": "right"},
+          "wrong": {"username": "kim", "password": "wrong"}}
+CONFIGS = {"open": "allow_anonymous true\n", "closed": "allow_anonymous false\n",
+           "passwords": "allow_anonymous false\npassword_file {passwords}\n",
+           "passwords and anonymous": "allow_anonymous true\npassword_file {passwords}\n"}
+
+
+@pytest.fixture
+def password_file(tmp_path):
+    return passwords(tmp_path / "passwords", "kim", "right")
+
+
+def answers(world):
+    """Who gets in, by TCP and WebSocket, in both versions; all at once."""
+    asking = {}
+    for name, version, ws in itertools.product(LOGINS, (4, 5), (False, True)):
+        port = world.broker.ws_port if ws else world.broker.port
+        asking[name, version, ws] = Client(port, f"agent:{name}:{version}{ws}", version=version,
+                                           ws=ws, wait=False, **LOGINS[name])
+    return {key: answer(client) for key, client in asking.items()}
+
+
+def answer(client):
+    try:
+        client.wait_connack()
+        client.disconnect()
+        return "in"
+    except Refused as refusal:
+        return refusal.code
+
+
+def make_broker(make_world, text, password_file, **how):
+    world = make_world(tail=text.replace("{passwords}", str(password_file)), anonymous=False,
+                       start=False, **how)
+    world.broker.start()
+    return world
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_defer_changes_nothing(make_world, password_file, config):
+    bare = answers(make_broker(make_world, CONFIGS[config], password_file, plugin=False))
+    world = make_broker(make_world, CONFIGS[config], password_file)
+    ours = answers(world)
+    if config == "open" and not world.mosquitto.knows_why:
+        # A 2.0 broker that asks a plugin and gets no answer refuses who gives a name.
+        assert {key: code for key, code in ours.items() if key[0] == "anonymous"} == {
+            key: code for key, code in bare.items() if key[0] == "anonymous"}
+        assert all(code != "in" for key, code in ours.items() if key[0] != "anonymous")
+        assert world.broker.wait_log("auth_mode")
+        assert world.broker.log().count("auth_mode allow") == 1
+    else:
+        assert ours == bare
+
+
+def test_allow_keeps_an_open_broker_open(make_world, password_file):
+    bare = answers(make_broker(make_world, CONFIGS["open"], password_file, plugin=False))
+    world = make_broker(make_world, CONFIGS["open"], password_file, options={"auth_mode": "allow"})
+    assert answers(world) == bare
+
+
+def test_logins_still_work_after_a_reload(make_world, password_file):
+    world = make_broker(make_world, CONFIGS["passwords"], password_file)
+    before = answers(world)
+    for times in (1, 2):
+        world.broker.send_signal(signal.SIGHUP)
+        poll(lambda: world.broker.log().count("Reloading config") == times, 5, "a reload")
+        assert answers(world) == before
+    assert world.broker.alive()
+
+
+def test_who_is_in_is_online_with_passwords(make_world, password_file):
+    world = make_world(tail=f"password_file {password_file}\n")
+    subject, client = world.agent(username="kim", password="right")
+    client.disconnect()
+    world.observer.wait(subject, "offline")

@@ -191,9 +191,11 @@ enum ctl_exit check_write(const struct check *check, FILE *out)
 	for (size_t i = 0; i < check->count; i++) {
 		const struct check_finding *finding = &check->finding[i];
 		errors += finding->level == CHECK_ERROR;
-		fprintf(out, "%s:%zu: %s: %s%s. Fix: %s.\n", finding->file, finding->line,
+		size_t last = strlen(finding->fix);
+		const char *end = last && finding->fix[last - 1] == '?' ? "" : ".";
+		fprintf(out, "%s:%zu: %s: %s%s. Fix: %s%s\n", finding->file, finding->line,
 			finding->level == CHECK_ERROR ? "error" : "warning",
-			concerns(finding->versions), finding->what, finding->fix);
+			concerns(finding->versions), finding->what, finding->fix, end);
 	}
 	if (check->failed)
 		return CTL_TROUBLE;

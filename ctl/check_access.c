@@ -52,6 +52,14 @@ static void check_auth_mode(struct check *check)
 					  "whatever %s says (%s:%zu)",
 					  found->key, found->file, found->line),
 				"plugin_opt_auth_mode defer");
+		else if (!anonymous && check->listener_count > 1)
+			check_fix(check_note(check, CHECK_WARNING, CHECK_2_0,
+					  option_line(check, "auth_mode"),
+					  "auth_mode allow lets everybody in, while "
+					  "allow_anonymous is "
+					  "false unless it is set"),
+				"allow_anonymous true, if that is meant; else a password_file and "
+				"plugin_opt_auth_mode defer");
 		return;
 	}
 	if (!found)

@@ -27,11 +27,18 @@ static void note_problem(struct check *check, const struct conf_line *line, cons
 		check_fix(finding, "%s", advice + 2);
 }
 
-/* Values of these may have a # behind a blank, or hold what is nobody's business. */
-static bool may_hold_hash(const char *key)
+/* Options whose value is the rest of the line. Numbers and words end at the next blank, so that
+ * what stands behind those does no harm. */
+static bool takes_the_rest(const char *key)
 {
-	return !strcmp(key, "topic") || !strncmp(key, prefix, strlen(prefix)) ||
-		!strncmp(key, "auth_opt_", strlen("auth_opt_")) || strstr(key, "password");
+	static const char *const keys[] = { "plugin", "auth_plugin", "global_plugin", "plugin_load",
+		"include_dir", "password_file", "acl_file", "psk_file", "user", "pid_file",
+		"persistence_location", "persistence_file", "cafile", "capath", "certfile",
+		"keyfile", "crlfile", "dhparamfile", "http_dir" };
+	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+		if (!strcmp(keys[i], key))
+			return true;
+	return false;
 }
 
 void check_lines(struct check *check)
@@ -51,7 +58,7 @@ void check_lines(struct check *check)
 					  "broker "
 					  "does not start"),
 				"begin the line with #");
-		else if (strstr(line->value, " #") && !may_hold_hash(line->key))
+		else if (strstr(line->value, " #") && takes_the_rest(line->key))
 			check_fix(
 				check_note(check, CHECK_ERROR, CHECK_ALL, line,
 					"a comment stands behind the value of %s: the broker takes "

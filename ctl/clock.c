@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "ctl/clock.h"
 
+#include <sys/random.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t clock)
@@ -18,4 +19,12 @@ int64_t clock_ms(void)
 int64_t clock_wall_ms(void)
 {
 	return read_clock(CLOCK_REALTIME);
+}
+
+uint64_t random_number(void)
+{
+	uint64_t random;
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		random = (uint64_t)clock_wall_ms();
+	return random;
 }

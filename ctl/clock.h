@@ -7,4 +7,7 @@
 int64_t clock_ms(void);      /* never goes back */
 int64_t clock_wall_ms(void); /* since the epoch */
 
+/* Something that nobody can guess; at worst the time. */
+uint64_t random_number(void);
+
 #endif

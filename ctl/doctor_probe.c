@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "ctl/clock.h"
 #include "ctl/doctor.h"
@@ -95,10 +94,8 @@ static void probe_publish(struct doctor *doctor, const struct settings *settings
 static void probe_will(struct doctor *doctor, const struct settings *settings, bool anonymous)
 {
 	char problem[LINK_PROBLEM_MAX], topic[PROBE_MAX];
-	uint64_t random = (uint64_t)clock_wall_ms();
-	(void)getrandom(&random, sizeof(random), 0); /* at worst it is the time */
 	(void)snprintf(topic, sizeof(topic), "%.512s/client/presencectl-%016" PRIx64 "-will",
-		settings->topic, random);
+		settings->topic, random_number());
 	const struct link_will will = { topic, probe_payload };
 	struct link link = { .version5 = true, .will = &will };
 	doctor->probe = topic;
@@ -147,9 +144,7 @@ void doctor_probe_admin(struct doctor *doctor)
 	const char *admin = doctor->settings->admin;
 	if (!admin)
 		return;
-	uint64_t random = (uint64_t)clock_wall_ms();
-	(void)getrandom(&random, sizeof(random), 0); /* at worst it is the time */
-	(void)snprintf(password, sizeof(password), "wrong-%016" PRIx64, random);
+	(void)snprintf(password, sizeof(password), "wrong-%016" PRIx64, random_number());
 	struct settings stranger = stranger_of(doctor->settings);
 	stranger.username = admin;
 	stranger.password = password;

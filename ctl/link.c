@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "ctl/clock.h"
 #include "ctl/link_internal.h"
@@ -71,9 +70,7 @@ static void on_message(struct mosquitto *mosquitto, void *context,
 
 static void make_id(struct link *link)
 {
-	uint64_t random = (uint64_t)clock_wall_ms();
-	(void)getrandom(&random, sizeof(random), 0); /* at worst it is the time */
-	(void)snprintf(link->id, sizeof(link->id), "presencectl-%016" PRIx64, random);
+	(void)snprintf(link->id, sizeof(link->id), "presencectl-%016" PRIx64, random_number());
 }
 
 static enum ctl_exit refused(

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugin/plugin.h"
@@ -8,45 +8,67 @@
 
 /* QoS 0: at QoS 1 the broker cuts what it sends a new subscriber of many retained messages at
  * max_queued_messages, silently. */
-enum { QOS = 0, RETAIN = 1 };
+enum { TOLD_QOS = 0, REPLY_QOS_MAX = 1 };
 
 static int64_t seconds_up(int64_t ms)
 {
 	return (ms + 999) / 1000;
 }
 
-/* MQTT 5 subscribers learn what the payload is, and the broker drops an offline record by itself
- * when it would be forgotten. Properties are a nicety: without memory for them we do without. */
-static mosquitto_property *properties_of(
-	const struct plugin *plugin, const struct presence_effect *effect)
+/* MQTT 5 subscribers learn what the payload is. Properties are a nicety: without memory for them we
+ * do without. */
+static void say_json(mosquitto_property **properties)
 {
-	mosquitto_property *properties = NULL;
-	if (plugin->options->payload_format == PAYLOAD_JSON)
-		(void)mosquitto_property_add_string(
-			&properties, MQTT_PROP_CONTENT_TYPE, "application/json");
-	int64_t expiry_s = seconds_up(effect->retain_ms);
-	if (effect->record.status == PRESENCE_OFFLINE && expiry_s > 0 && expiry_s <= UINT32_MAX)
-		(void)mosquitto_property_add_int32(
-			&properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, (uint32_t)expiry_s);
-	return properties;
+	(void)mosquitto_property_add_string(properties, MQTT_PROP_CONTENT_TYPE, "application/json");
 }
 
-/* The broker takes the payload, which must be from its own allocator, and the properties. */
-static int publish(
-	const char *topic, const char *payload, size_t length, mosquitto_property *properties)
+/* The broker drops what is offline by itself when it would be forgotten. */
+static void let_expire(mosquitto_property **properties, int64_t after_ms)
 {
-	void *copy = length ? mosquitto_malloc(length) : NULL;
-	int err = length && !copy ? MOSQ_ERR_NOMEM : MOSQ_ERR_SUCCESS;
+	int64_t expiry_s = seconds_up(after_ms);
+	if (expiry_s > 0 && expiry_s <= UINT32_MAX)
+		(void)mosquitto_property_add_int32(
+			properties, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, (uint32_t)expiry_s);
+}
+
+struct message {
+	const char *client_id; /* NULL: to all */
+	const char *topic;
+	const char *payload;
+	size_t length;
+	int qos;
+	bool retain;
+	mosquitto_property *properties; /* taken */
+};
+
+/* The broker takes the payload, which must be from its own allocator, and the properties. */
+static int publish(const struct message *message)
+{
+	mosquitto_property *properties = message->properties;
+	void *copy = message->length ? mosquitto_malloc(message->length) : NULL;
+	int err = message->length && !copy ? MOSQ_ERR_NOMEM : MOSQ_ERR_SUCCESS;
 	if (copy)
-		memcpy(copy, payload, length);
+		memcpy(copy, message->payload, message->length);
 	if (!err)
-		err = mosquitto_broker_publish(
-			NULL, topic, (int)length, copy, QOS, RETAIN, properties);
+		err = mosquitto_broker_publish(message->client_id, message->topic,
+			(int)message->length, copy, message->qos, message->retain, properties);
 	if (!err)
 		return PRESENCE_OK;
 	mosquitto_free(copy);
 	mosquitto_property_free_all(&properties);
 	return PRESENCE_ENOMEM;
+}
+
+/* Retained, to all. */
+static int tell(
+	const char *topic, const char *payload, size_t length, mosquitto_property *properties)
+{
+	return publish(&(struct message){ .topic = topic,
+		.payload = payload,
+		.length = length,
+		.qos = TOLD_QOS,
+		.retain = true,
+		.properties = properties });
 }
 
 static int topic_of(const struct plugin *plugin, const struct presence_record *record,
@@ -59,6 +81,7 @@ static int topic_of(const struct plugin *plugin, const struct presence_record *r
 int publish_record(struct plugin *plugin, const struct presence_effect *effect)
 {
 	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
+	mosquitto_property *properties = NULL;
 	const char *payload = json;
 	int length;
 
@@ -72,7 +95,11 @@ int publish_record(struct plugin *plugin, const struct presence_effect *effect)
 	}
 	if (length < 0)
 		return PRESENCE_EINVAL;
-	int err = publish(topic, payload, (size_t)length, properties_of(plugin, effect));
+	if (plugin->options->payload_format == PAYLOAD_JSON)
+		say_json(&properties);
+	if (effect->record.status == PRESENCE_OFFLINE)
+		let_expire(&properties, effect->retain_ms);
+	int err = tell(topic, payload, (size_t)length, properties);
 	if (!err)
 		digest_record(plugin, effect->record.role, topic, effect->previous_rev,
 			effect->record.rev);
@@ -85,11 +112,89 @@ int publish_cleared(struct plugin *plugin, const struct presence_record *record)
 	if (topic_of(plugin, record, topic) < 0)
 		return PRESENCE_EINVAL;
 	digest_record(plugin, record->role, topic, record->rev, 0);
-	return publish(topic, NULL, 0, NULL);
+	return tell(topic, NULL, 0, NULL);
 }
 
 void publish_value(const char *topic, const char *value)
 {
 	/* Out of memory the value stays as it was; it will change again. */
-	(void)publish(topic, value, strlen(value), NULL);
+	(void)tell(topic, value, strlen(value), NULL);
+}
+
+int publish_device(struct plugin *plugin, const struct presence_effect *effect)
+{
+	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
+	mosquitto_property *properties = NULL;
+	const struct presence_record *record = &effect->record;
+	if (topic_device(plugin->options->topic, record->role, record->id, effect->device, topic,
+		    sizeof(topic)) < 0)
+		return PRESENCE_EINVAL;
+	if (effect->rank == PRESENCE_OFFLINE)
+		let_expire(&properties, effect->retain_ms);
+	if (plugin->options->payload_format == PAYLOAD_TEXT) {
+		const char *word = presence_status_name(effect->rank);
+		return tell(topic, word, strlen(word), properties);
+	}
+	say_json(&properties);
+	int length = device_write(effect, json, sizeof(json));
+	if (length >= 0)
+		return tell(topic, json, (size_t)length, properties);
+	mosquitto_property_free_all(&properties);
+	return PRESENCE_EINVAL;
+}
+
+int publish_activity(struct plugin *plugin, const struct presence_effect *effect)
+{
+	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
+	mosquitto_property *properties = NULL;
+	int length = activity_write(effect, json, sizeof(json));
+	if (length < 0 ||
+		topic_activity(plugin->options->typing_topic, effect->conversation,
+			effect->record.role, effect->record.id, topic, sizeof(topic)) < 0)
+		return PRESENCE_EINVAL;
+	say_json(&properties);
+	return publish(&(struct message){ .topic = topic,
+		.payload = json,
+		.length = (size_t)length,
+		.qos = TOLD_QOS,
+		.properties = properties });
+}
+
+/* A response topic is anybody's word: it must be a topic, and none on which others are believed. */
+static bool may_reply_on(const struct options *options, const char *topic)
+{
+	if (!topic || !topic[0] || strpbrk(topic, "+#"))
+		return false;
+	return !topic_under(topic, options->topic) && !topic_under(topic, options->typing_topic) &&
+		!topic_under(topic, "$SYS") && !topic_under(topic, "$CONTROL") &&
+		!topic_under(topic, "$share");
+}
+
+int publish_reply(const struct plugin *plugin, const struct mosquitto_evt_control *event,
+	const char *json, size_t length)
+{
+	char *topic = NULL;
+	void *correlation = NULL;
+	uint16_t correlation_length = 0;
+	mosquitto_property *properties = NULL;
+
+	(void)mosquitto_property_read_string(
+		event->properties, MQTT_PROP_RESPONSE_TOPIC, &topic, false);
+	(void)mosquitto_property_read_binary(event->properties, MQTT_PROP_CORRELATION_DATA,
+		&correlation, &correlation_length, false);
+	say_json(&properties);
+	if (correlation)
+		(void)mosquitto_property_add_binary(
+			&properties, MQTT_PROP_CORRELATION_DATA, correlation, correlation_length);
+	int err = publish(&(struct message){
+		.client_id = mosquitto_client_id(event->client),
+		.topic = may_reply_on(plugin->options, topic) ? topic : CONTROL_TOPIC "/response",
+		.payload = json,
+		.length = length,
+		.qos = event->qos < REPLY_QOS_MAX ? event->qos : REPLY_QOS_MAX,
+		.properties = properties,
+	});
+	free(topic);
+	free(correlation);
+	return err;
 }

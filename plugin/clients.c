@@ -8,12 +8,12 @@
 
 enum { REASON_NONE = -1 };
 
-static enum presence_end end_of(int reason)
+static enum presence_end end_of(const struct client *client, int reason)
 {
 	/* By number: the names of some have moved between versions. */
 	switch (reason) {
 	case REASON_NONE: /* 2.0.x never says */
-		return PRESENCE_END_UNKNOWN;
+		return client->was_kicked ? PRESENCE_END_KICKED : PRESENCE_END_UNKNOWN;
 	case 0:
 		return PRESENCE_END_DISCONNECT;
 	case 7: /* CONN_LOST */
@@ -33,6 +33,29 @@ static uint64_t hash_of(const struct plugin *plugin, const struct mosquitto *poi
 {
 	uint64_t hash = ((uint64_t)(uintptr_t)pointer ^ plugin->pointer_key) * 0x9e3779b97f4a7c15;
 	return hash ^ hash >> 32;
+}
+
+/* FNV-1a. Nothing else is compared: what is done with a client id, the broker does. */
+static uint64_t hash_of_id(const struct plugin *plugin, const char *client_id)
+{
+	uint64_t hash = 0xcbf29ce484222325 ^ plugin->pointer_key;
+	for (; *client_id; client_id++)
+		hash = (hash ^ (unsigned char)*client_id) * 0x100000001b3;
+	return hash ^ hash >> 32;
+}
+
+static bool any_matches(const struct table_node *node, const void *unused)
+{
+	(void)node;
+	(void)unused;
+	return true;
+}
+
+struct client *client_of_id(const struct plugin *plugin, const char *client_id)
+{
+	struct table_node *node = table_find(
+		&plugin->clients_by_id, hash_of_id(plugin, client_id), any_matches, NULL);
+	return node ? TABLE_ENTRY(node, struct client, by_id) : NULL;
 }
 
 static bool pointer_matches(const struct table_node *node, const void *pointer)
@@ -77,7 +100,8 @@ static void link_pending(struct plugin *plugin, struct client *client)
 int clients_init(struct plugin *plugin)
 {
 	plugin->pointer_key = (uint64_t)(uintptr_t)plugin ^ (uint64_t)clock_now_us();
-	return table_init(&plugin->clients);
+	return table_init(&plugin->clients) || table_init(&plugin->clients_by_id) ? PRESENCE_ENOMEM
+										  : PRESENCE_OK;
 }
 
 static void free_client(struct table_node *node)
@@ -89,6 +113,7 @@ void clients_finish(struct plugin *plugin)
 {
 	table_clear(&plugin->clients, free_client);
 	table_finish(&plugin->clients);
+	table_finish(&plugin->clients_by_id);
 }
 
 static struct client *client_add(struct plugin *plugin, struct mosquitto *pointer)
@@ -105,9 +130,21 @@ static struct client *client_add(struct plugin *plugin, struct mosquitto *pointe
 	return client;
 }
 
+static void set_connected(struct plugin *plugin, struct client *client, bool is_connected)
+{
+	if (is_connected == client->is_connected)
+		return;
+	client->is_connected = is_connected;
+	if (is_connected)
+		table_insert(&plugin->clients_by_id, &client->by_id);
+	else
+		table_remove(&plugin->clients_by_id, &client->by_id);
+}
+
 static void client_remove(struct plugin *plugin, struct client *client)
 {
 	unlink_pending(plugin, client);
+	set_connected(plugin, client, false);
 	guard_drop(client);
 	table_remove(&plugin->clients, &client->by_pointer);
 	free(client);
@@ -121,7 +158,7 @@ static void end_session(struct plugin *plugin, struct client *client, int reason
 		(struct presence_event){
 			.type = PRESENCE_DISCONNECTED,
 			.token = client->token,
-			.end = end_of(reason),
+			.end = end_of(client, reason),
 		});
 	client->token = 0;
 }
@@ -134,6 +171,8 @@ static void begin_session(struct plugin *plugin, struct client *client)
 	const char *username = mosquitto_client_username(client->pointer);
 
 	unlink_pending(plugin, client);
+	client->by_id.hash = hash_of_id(plugin, client_id ? client_id : "");
+	set_connected(plugin, client, true);
 	if (username)
 		plugin->username_was_accepted = true;
 	switch (identity_of(plugin->options, client_id, username, &identity)) {
@@ -176,11 +215,8 @@ static struct client *client_arrives(struct plugin *plugin, struct mosquitto *po
 	if (client->tick == plugin->ticks)
 		return NULL;
 	end_session(plugin, client, REASON_NONE);
-	unlink_pending(plugin, client);
-	guard_drop(client);
-	client->wrote_own = false;
-	client->tick = plugin->ticks;
-	return client;
+	client_remove(plugin, client);
+	return client_add(plugin, pointer);
 }
 
 void client_connected(struct plugin *plugin, struct mosquitto *pointer)
@@ -235,7 +271,7 @@ void client_disconnected(struct plugin *plugin, struct mosquitto *pointer, int r
 	if (client->is_pending)
 		note_refusal(plugin, client);
 	end_session(plugin, client, reason);
-	if (client->wrote_own && end_of(reason) != PRESENCE_END_DISCONNECT)
+	if (client->wrote_own && end_of(client, reason) != PRESENCE_END_DISCONNECT)
 		guard_repair(plugin, pointer);
 	client_remove(plugin, client);
 }
@@ -267,13 +303,19 @@ void client_subscribes(struct plugin *plugin, struct mosquitto *pointer)
 		(void)client_late(plugin, pointer);
 }
 
-void client_seen(struct plugin *plugin, struct mosquitto *pointer)
+struct client *client_heard(struct plugin *plugin, struct mosquitto *pointer)
 {
 	struct client *client = client_find(plugin, pointer);
 	if (!client)
 		client = client_late(plugin, pointer);
 	else if (client->is_pending)
 		begin_session(plugin, client);
+	return client;
+}
+
+void client_seen(struct plugin *plugin, struct mosquitto *pointer)
+{
+	const struct client *client = client_heard(plugin, pointer);
 	if (client && client->token)
 		(void)plugin_feed(plugin,
 			(struct presence_event){

@@ -82,8 +82,9 @@ struct options *config_read(const struct mosquitto_opt *opts, int count)
 	return options;
 }
 
-void config_of_core(const struct options *options, struct presence_config *config)
+void config_of_core(const struct plugin *plugin, struct presence_config *config)
 {
+	const struct options *options = plugin->options;
 	*config = (struct presence_config){
 		.grace_ms = options->grace_ms,
 		.grace_keepalive_ms = options->grace_keepalive_ms,
@@ -91,6 +92,12 @@ void config_of_core(const struct options *options, struct presence_config *confi
 		.wills_follow = options->topic_guard != TOPIC_GUARD_OFF,
 		.offline_retain_ms = options->offline_retain_for_ms,
 		.unmatched_retain_ms = options->unmatched_retain_for_ms,
+		.heartbeat_interval_ms = options->heartbeat_interval_ms,
+		.heartbeat_misses = options->heartbeat_misses,
+		.away_after_ms = options->away_after_ms,
+		.device_topics = options->device_topics,
+		/* 2.0.x never says that somebody said goodbye. */
+		.goodbye = plugin->is_2_1 ? PRESENCE_REASON_DISCONNECT : PRESENCE_REASON_LEAVE,
 		.subjects_max = options->subjects_max,
 		.devices_max = options->devices_max,
 	};
@@ -100,6 +107,13 @@ void config_of_core(const struct options *options, struct presence_config *confi
 		config->refresh_ms = SQLITE_REFRESH_MS;
 	if (getrandom(config->hash_key, sizeof(config->hash_key), 0) < 0)
 		log_line(LOG_WARNING, "no random key for the tables: %s", strerror(errno));
+}
+
+void config_apply(struct plugin *plugin)
+{
+	struct presence_config config;
+	config_of_core(plugin, &config);
+	presence_configure(plugin->core, &config);
 }
 
 /* The password of redis_password_file, else of redis_url; *err is set when the file is no use. */
@@ -172,7 +186,6 @@ int config_start_stores(struct plugin *plugin)
 
 void config_reload(struct plugin *plugin)
 {
-	struct presence_config config;
 	const char *fixed = NULL;
 	struct options *next;
 
@@ -191,9 +204,10 @@ void config_reload(struct plugin *plugin)
 		options_destroy(next);
 		return;
 	}
+	if (!plugin->options->control_open)
+		control_warn(next);
 	options_destroy(plugin->options);
 	plugin->options = next;
-	config_of_core(next, &config);
-	presence_configure(plugin->core, &config);
+	config_apply(plugin);
 	log_line(LOG_NOTICE, "options read again from %s", next->config_file);
 }

@@ -88,9 +88,15 @@ void digest_record(struct plugin *plugin, const char *role, const char *topic, i
 		digest->rev = rev;
 }
 
-static void publish_digest(const struct table_node *node, void *context)
+struct each {
+	stat_visit *visit;
+	void *context;
+};
+
+static void visit_digest(const struct table_node *node, void *context)
 {
 	const struct digest *digest = TABLE_CONST_ENTRY(node, struct digest, by_role);
+	const struct each *each = context;
 	char name[PRESENCE_TOPIC_MAX], value[128];
 	char role[PRESENCE_ENCODED_MAX + 1];
 	if (topic_encode(digest->role, role, sizeof(role)) < 0)
@@ -99,10 +105,11 @@ static void publish_digest(const struct table_node *node, void *context)
 	(void)snprintf(value, sizeof(value),
 		"{\"count\":%" PRIu64 ",\"xor\":\"%016" PRIx64 "\",\"rev\":%" PRId64 "}",
 		digest->count, digest->xor_of_hashes, digest->rev);
-	sys_value(context, name, value);
+	each->visit(each->context, name, value);
 }
 
-void digests_publish(struct plugin *plugin)
+void digests_each(struct plugin *plugin, stat_visit *visit, void *context)
 {
-	table_each(&plugin->digests, publish_digest, plugin);
+	struct each each = { visit, context };
+	table_each(&plugin->digests, visit_digest, &each);
 }

@@ -46,6 +46,7 @@ static void plugin_destroy(struct plugin *plugin)
 	}
 	presence_destroy(plugin->core);
 	guard_finish(plugin);
+	kicks_finish(plugin);
 	clients_finish(plugin);
 	digests_finish(plugin);
 	sys_finish(plugin);
@@ -67,7 +68,7 @@ static struct plugin *plugin_create(
 	plugin->opts = opts;
 	plugin->opt_count = opt_count;
 	plugin->init_ms = clock_now_ms();
-	config_of_core(options, &config);
+	config_of_core(plugin, &config);
 	plugin->core = presence_create(&config, plugin->init_ms);
 	if (!plugin->core || clients_init(plugin) || digests_init(plugin) || sys_init(plugin)) {
 		log_line(LOG_ERROR, "out of memory");
@@ -78,6 +79,7 @@ static struct plugin *plugin_create(
 		plugin_destroy(plugin);
 		return NULL;
 	}
+	control_warn(options);
 	return plugin;
 }
 
@@ -130,6 +132,7 @@ int mosquitto_plugin_init(
 		plugin_release(plugin);
 		goto fail;
 	}
+	config_apply(plugin); /* the broker's version is known now */
 	instance = plugin;
 	*load = (struct load){ plugin->loads, plugin, identifier };
 	plugin->loads = load;

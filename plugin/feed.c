@@ -3,20 +3,51 @@
 
 #include "plugin/plugin.h"
 
+/* PRESENCE_ENOMEM, or 0. */
+static int publish(struct plugin *plugin, const struct presence_effect *effect)
+{
+	switch (effect->type) {
+	case PRESENCE_PUBLISH:
+		return publish_record(plugin, effect);
+	case PRESENCE_FORGOTTEN:
+		return publish_cleared(plugin, &effect->record);
+	case PRESENCE_DEVICE:
+		return publish_device(plugin, effect);
+	case PRESENCE_ACTIVITY:
+		return publish_activity(plugin, effect);
+	case PRESENCE_STORE:
+	case PRESENCE_REFRESH:
+	case PRESENCE_STORE_OVERRIDE:
+	case PRESENCE_RESYNCED:
+		break;
+	}
+	return PRESENCE_OK;
+}
+
+static bool is_stored(const struct presence_effect *effect)
+{
+	switch (effect->type) {
+	case PRESENCE_STORE:
+	case PRESENCE_REFRESH:
+	case PRESENCE_FORGOTTEN:
+	case PRESENCE_RESYNCED:
+		return true;
+	case PRESENCE_STORE_OVERRIDE: /* stores do not know overrides yet */
+	case PRESENCE_PUBLISH:
+	case PRESENCE_DEVICE:
+	case PRESENCE_ACTIVITY:
+		break;
+	}
+	return false;
+}
+
 static void carry_out(struct plugin *plugin, const struct presence_effect *effect, int64_t now_ms)
 {
-	int err = PRESENCE_OK;
-	if (effect->type == PRESENCE_PUBLISH)
-		err = publish_record(plugin, effect);
-	else if (effect->type == PRESENCE_FORGOTTEN)
-		err = publish_cleared(plugin, &effect->record);
-	if (err) {
+	if (publish(plugin, effect)) {
 		plugin->refused[REFUSED_MEMORY]++;
 		plugin->topics_unsaid = true;
 	}
-	if (effect->type == PRESENCE_PUBLISH)
-		return;
-	for (size_t i = 0; i < plugin->store_count; i++)
+	for (size_t i = 0; is_stored(effect) && i < plugin->store_count; i++)
 		store_put(plugin->stores[i], effect, now_ms);
 }
 
@@ -39,6 +70,7 @@ const char *refusal_name(enum refusal why)
 		[REFUSED_DEVICES] = "devices_max",
 		[REFUSED_MEMORY] = "memory",
 		[REFUSED_PUBLISH] = "publish",
+		[REFUSED_COMMAND_RATE] = "command_rate",
 	};
 	return names[why];
 }
@@ -59,6 +91,8 @@ void plugin_refuse(struct plugin *plugin, enum refusal why, const char *client_i
 			"refused what client %.128s published on %.256s: only presence writes "
 			"there%s",
 			name, what, more);
+	else if (why == REFUSED_COMMAND_RATE)
+		log_line(LOG_WARNING, "client %.128s gives %s%s", name, what, more);
 	else
 		log_line(LOG_WARNING, "client %.128s is not tracked: %s%s", name, what, more);
 }

@@ -45,6 +45,13 @@ static int on_acl_check(struct plugin *plugin, void *data)
 	return guard_check(plugin, data);
 }
 
+static int on_control(struct plugin *plugin, void *data)
+{
+	if (!plugin->is_inert)
+		control(plugin, data);
+	return MOSQ_ERR_SUCCESS; /* anything else disconnects the client */
+}
+
 static int on_tick(struct plugin *plugin, void *data)
 {
 	tick(plugin, data);
@@ -66,18 +73,20 @@ static const struct hook {
 	int event;
 	enum versions versions;
 	int (*run)(struct plugin *plugin, void *data);
+	const char *topic; /* of CONTROL */
 } hooks[] = {
-	{ EVENT_CONNECT, ONLY_2_1, on_connect },
-	{ EVENT_CLIENT_OFFLINE, ONLY_2_1, on_disconnect },
-	{ MOSQ_EVT_BASIC_AUTH, ONLY_2_0, on_basic_auth },
-	{ MOSQ_EVT_DISCONNECT, ALL_VERSIONS, on_disconnect },
-	{ MOSQ_EVT_MESSAGE, ALL_VERSIONS, on_message },
-	{ MOSQ_EVT_ACL_CHECK, WITH_GUARD, on_acl_check },
-	{ MOSQ_EVT_TICK, ALL_VERSIONS, on_tick },
-	{ MOSQ_EVT_RELOAD, ALL_VERSIONS, on_reload },
+	{ EVENT_CONNECT, ONLY_2_1, on_connect, NULL },
+	{ EVENT_CLIENT_OFFLINE, ONLY_2_1, on_disconnect, NULL },
+	{ MOSQ_EVT_BASIC_AUTH, ONLY_2_0, on_basic_auth, NULL },
+	{ MOSQ_EVT_DISCONNECT, ALL_VERSIONS, on_disconnect, NULL },
+	{ MOSQ_EVT_MESSAGE, ALL_VERSIONS, on_message, NULL },
+	{ MOSQ_EVT_ACL_CHECK, WITH_GUARD, on_acl_check, NULL },
+	{ MOSQ_EVT_CONTROL, ALL_VERSIONS, on_control, CONTROL_TOPIC },
+	{ MOSQ_EVT_TICK, ALL_VERSIONS, on_tick, NULL },
+	{ MOSQ_EVT_RELOAD, ALL_VERSIONS, on_reload, NULL },
 };
 
-enum { HOOKS = sizeof(hooks) / sizeof(*hooks) };
+enum { CONNECT, HOOKS = sizeof(hooks) / sizeof(*hooks) };
 
 /* Every callback comes through here, so that the slowest can be shown. */
 static int on_event(int event, void *data, void *self)
@@ -114,20 +123,21 @@ static bool applies(const struct plugin *plugin, const struct hook *hook)
 }
 
 /* Asking for CONNECT tells which broker this is. Loaded twice by one broker, 2.0.x says that the
- * callback is there already; then it serves both. */
-static bool add(mosquitto_plugin_id_t *identifier, int event, struct plugin *plugin)
+ * callback is there already, and 2.1 that the topic of CONTROL is; then it serves both. */
+static bool add(mosquitto_plugin_id_t *identifier, const struct hook *hook, struct plugin *plugin)
 {
-	int err = mosquitto_callback_register(identifier, event, on_event, NULL, plugin);
+	int err = mosquitto_callback_register(
+		identifier, hook->event, on_event, hook->topic, plugin);
 	return err == MOSQ_ERR_SUCCESS || err == MOSQ_ERR_ALREADY_EXISTS;
 }
 
 bool hooks_register(struct plugin *plugin, mosquitto_plugin_id_t *identifier)
 {
-	plugin->is_2_1 = add(identifier, EVENT_CONNECT, plugin);
+	plugin->is_2_1 = add(identifier, &hooks[CONNECT], plugin);
 	for (size_t i = 0; i < HOOKS; i++) {
-		if (!applies(plugin, &hooks[i]) || hooks[i].event == EVENT_CONNECT)
+		if (!applies(plugin, &hooks[i]) || i == CONNECT)
 			continue;
-		if (!add(identifier, hooks[i].event, plugin)) {
+		if (!add(identifier, &hooks[i], plugin)) {
 			log_line(LOG_ERROR, "the broker does not let us hook event %d",
 				hooks[i].event);
 			return false;
@@ -141,5 +151,5 @@ void hooks_unregister(struct plugin *plugin, mosquitto_plugin_id_t *identifier)
 	for (size_t i = 0; i < HOOKS; i++)
 		if (applies(plugin, &hooks[i]))
 			(void)mosquitto_callback_unregister(identifier, hooks[i].event, on_event,
-				NULL); /* gone already when it was loaded twice */
+				hooks[i].topic); /* gone already when it was loaded twice */
 }

@@ -16,11 +16,12 @@
 
 /* Why something was not done, as $SYS/broker/presence/refused/<why> counts it. */
 enum refusal {
-	REFUSED_ID,       /* an id that does not qualify: not tracked */
-	REFUSED_SUBJECTS, /* subjects_max: not tracked */
-	REFUSED_DEVICES,  /* devices_max: not tracked */
-	REFUSED_MEMORY,   /* no memory: not tracked, or said again later */
-	REFUSED_PUBLISH,  /* a client, or its will, wrote where only presence may */
+	REFUSED_ID,           /* an id that does not qualify: not tracked */
+	REFUSED_SUBJECTS,     /* subjects_max: not tracked */
+	REFUSED_DEVICES,      /* devices_max: not tracked */
+	REFUSED_MEMORY,       /* no memory: not tracked, or said again later */
+	REFUSED_PUBLISH,      /* a client, or its will, wrote where only presence may */
+	REFUSED_COMMAND_RATE, /* a command beyond command_rate: not carried out */
 	REFUSALS,
 };
 
@@ -30,7 +31,12 @@ struct log_limit {
 	uint64_t unsaid;
 };
 
-enum { STORES_MAX = 2 };
+enum { STORES_MAX = 2, KICKS_MAX = 64 };
+
+/* How often something may be done: rate_take(). All zeros: not done yet. */
+struct rate {
+	int64_t next_us;
+};
 
 struct plugin {
 	struct options *options;
@@ -44,7 +50,7 @@ struct plugin {
 	int opt_count;
 
 	/* clients.c */
-	struct table clients; /* by the broker's pointer: struct client */
+	struct table clients, clients_by_id; /* struct client */
 	struct client *pending_first, *pending_last;
 	uint64_t last_token;
 	uint64_t pointer_key;
@@ -54,6 +60,10 @@ struct plugin {
 	struct held *held_first;
 	unsigned deferred; /* writes that others were to decide, none of which came to pass */
 	bool message_was_seen, bypass_was_said;
+
+	/* kick.c */
+	char *kicks[KICKS_MAX]; /* ids of clients to be kicked with the next tick */
+	size_t kick_count;
 
 	/* tick.c */
 	uint64_t ticks;
@@ -78,7 +88,9 @@ const char *refusal_name(enum refusal why);
 
 /* config.c: from the broker's options to ours. One log line and NULL when they are wrong. */
 struct options *config_read(const struct mosquitto_opt *opts, int count);
-void config_of_core(const struct options *options, struct presence_config *config);
+void config_of_core(const struct plugin *plugin, struct presence_config *config);
+/* Gives the core what the options and the broker's version ask for. */
+void config_apply(struct plugin *plugin);
 /* Starts what the options ask for. 0, or an error that is logged. */
 int config_start_stores(struct plugin *plugin);
 /* Reads config_file again: all of it or nothing. */
@@ -99,28 +111,52 @@ void client_seen(struct plugin *plugin, struct mosquitto *pointer);
 /* 2.0.x: it asks to subscribe: the first sign of some, as publishing is. */
 void client_subscribes(struct plugin *plugin, struct mosquitto *pointer);
 
+/* control.c: commands on CONTROL_TOPIC */
+#define CONTROL_TOPIC "$CONTROL/presence/v1"
+void control(struct plugin *plugin, const struct mosquitto_evt_control *event);
+/* Warns of what control_open lets everybody do. */
+void control_warn(const struct options *options);
+
+/* kick.c: callbacks may be on behalf of the client that is to go, so it goes with a tick */
+int kick_add(struct plugin *plugin, const char *client_id);
+void kicks_run(struct plugin *plugin);
+void kicks_finish(struct plugin *plugin);
+
+/* rate.c: per_s times a second, burst of them at once. */
+bool rate_has(const struct rate *rate, int64_t now_us, uint32_t per_s, uint32_t burst);
+/* False, and nothing taken, when it is too often. */
+bool rate_take(struct rate *rate, int64_t now_us, uint32_t per_s, uint32_t burst);
+
 /* tick.c: what is due, bounded per turn of the loop */
 void tick(struct plugin *plugin, struct mosquitto_evt_tick *event);
 void tick_check_alive(struct plugin *plugin);
 
-/* broker_publish.c: the only place that publishes. Both are PRESENCE_ENOMEM or 0. */
+/* broker_publish.c: the only place that publishes. All are PRESENCE_ENOMEM or 0. */
 int publish_record(struct plugin *plugin, const struct presence_effect *effect);
 int publish_cleared(struct plugin *plugin, const struct presence_record *record);
+int publish_device(struct plugin *plugin, const struct presence_effect *effect);
+int publish_activity(struct plugin *plugin, const struct presence_effect *effect);
+/* The answer to what event asked: to its client alone, where and as it wants it. */
+int publish_reply(const struct plugin *plugin, const struct mosquitto_evt_control *event,
+	const char *json, size_t length);
 void publish_value(const char *topic, const char *value);
+
+/* One number, word or JSON object of what $SYS and getStats tell. */
+typedef void stat_visit(void *context, const char *name, const char *value);
 
 /* digest.c: what all published records amount to, per role */
 int digests_init(struct plugin *plugin);
 void digests_finish(struct plugin *plugin);
 void digest_record(struct plugin *plugin, const char *role, const char *topic, int64_t previous_rev,
 	int64_t rev);
-void digests_publish(struct plugin *plugin);
+void digests_each(struct plugin *plugin, stat_visit *visit, void *context);
 
 /* sys.c: $SYS/broker/presence */
 int sys_init(struct plugin *plugin);
 void sys_finish(struct plugin *plugin);
 void sys_publish_changes(struct plugin *plugin, int64_t now_ms);
-/* Publishes value under $SYS/broker/presence/<name> when it differs from what it was. */
-void sys_value(struct plugin *plugin, const char *name, const char *value);
+/* Everything that is told there, as of now. */
+void sys_each(struct plugin *plugin, int64_t now_ms, stat_visit *visit, void *context);
 
 /* clock.c */
 int64_t clock_now_ms(void);  /* CLOCK_BOOTTIME: goes on while the machine sleeps */

@@ -61,8 +61,10 @@ void sys_finish(struct plugin *plugin)
 	table_finish(&plugin->values);
 }
 
-void sys_value(struct plugin *plugin, const char *name, const char *text)
+/* Publishes value when it differs from what it was. */
+static void publish_if_changed(void *context, const char *name, const char *text)
 {
+	struct plugin *plugin = context;
 	char topic[PRESENCE_TOPIC_MAX];
 	struct value *value = value_get_or_add(plugin, name);
 	if (!value || !strcmp(value->text, text))
@@ -72,32 +74,37 @@ void sys_value(struct plugin *plugin, const char *name, const char *text)
 	publish_value(topic, text);
 }
 
-static void sys_number(struct plugin *plugin, const char *name, int64_t number)
+struct each {
+	stat_visit *visit;
+	void *context;
+};
+
+static void number(const struct each *each, const char *name, int64_t value)
 {
 	char text[VALUE_MAX];
-	(void)snprintf(text, sizeof(text), "%" PRId64, number);
-	sys_value(plugin, name, text);
+	(void)snprintf(text, sizeof(text), "%" PRId64, value);
+	each->visit(each->context, name, text);
 }
 
-static void publish_online(void *context, const char *role, uint64_t online)
+static void visit_online(void *context, const char *role, uint64_t online)
 {
 	char encoded[PRESENCE_ENCODED_MAX + 1], name[PRESENCE_TOPIC_MAX];
 	if (topic_encode(role, encoded, sizeof(encoded)) < 0)
 		return;
 	(void)snprintf(name, sizeof(name), "online/%s", encoded);
-	sys_number(context, name, (int64_t)online);
+	number(context, name, (int64_t)online);
 }
 
-static void publish_refusals(struct plugin *plugin)
+static void visit_refusals(const struct plugin *plugin, const struct each *each)
 {
 	char name[VALUE_MAX];
 	for (int why = 0; why < REFUSALS; why++) {
 		(void)snprintf(name, sizeof(name), "refused/%s", refusal_name(why));
-		sys_number(plugin, name, (int64_t)plugin->refused[why]);
+		number(each, name, (int64_t)plugin->refused[why]);
 	}
 }
 
-static void publish_stores(struct plugin *plugin, int64_t now_ms)
+static void visit_stores(const struct plugin *plugin, int64_t now_ms, const struct each *each)
 {
 	struct store_stats sum = { 0 }, stats;
 	for (size_t i = 0; i < plugin->store_count; i++) {
@@ -107,19 +114,36 @@ static void publish_stores(struct plugin *plugin, int64_t now_ms)
 		if (stats.lag_ms > sum.lag_ms)
 			sum.lag_ms = stats.lag_ms;
 	}
-	sys_number(plugin, "merged", (int64_t)sum.merged);
-	sys_number(plugin, "queue", (int64_t)sum.queue);
-	sys_number(plugin, "lag_ms", sum.lag_ms);
+	number(each, "merged", (int64_t)sum.merged);
+	number(each, "queue", (int64_t)sum.queue);
+	number(each, "lag_ms", sum.lag_ms);
 	if (!plugin->redis)
 		return;
 	store_get_stats(plugin->redis, now_ms, &stats);
-	sys_value(plugin, "redis/state", store_state_name(stats.state));
-	sys_number(plugin, "redis/epoch", (int64_t)stats.epoch);
-	sys_number(plugin, "redis/gen", (int64_t)stats.gen);
-	sys_number(plugin, "redis/resyncs", (int64_t)stats.resyncs);
-	sys_number(plugin, "redis/fenced", (int64_t)stats.fenced);
-	sys_number(plugin, "redis/lost", (int64_t)stats.lost_connections);
-	sys_number(plugin, "redis/eviction", stats.evicting);
+	each->visit(each->context, "redis/state", store_state_name(stats.state));
+	number(each, "redis/epoch", (int64_t)stats.epoch);
+	number(each, "redis/gen", (int64_t)stats.gen);
+	number(each, "redis/resyncs", (int64_t)stats.resyncs);
+	number(each, "redis/fenced", (int64_t)stats.fenced);
+	number(each, "redis/lost", (int64_t)stats.lost_connections);
+	number(each, "redis/eviction", stats.evicting);
+}
+
+void sys_each(struct plugin *plugin, int64_t now_ms, stat_visit *visit, void *context)
+{
+	struct each each = { visit, context };
+	const struct presence_counts *counts = presence_counts(plugin->core);
+	number(&each, "subjects", (int64_t)counts->subjects);
+	number(&each, "sessions", (int64_t)counts->sessions);
+	number(&each, "transitions", (int64_t)counts->transitions);
+	number(&each, "forgotten", (int64_t)counts->forgotten);
+	number(&each, "stalls", (int64_t)counts->stalls);
+	number(&each, "tick_gap_max_ms", counts->tick_gap_max_ms);
+	number(&each, "callback_max_us", plugin->callback_max_us);
+	presence_each_role(plugin->core, visit_online, &each);
+	visit_refusals(plugin, &each);
+	visit_stores(plugin, now_ms, &each);
+	digests_each(plugin, visit, context);
 }
 
 void sys_publish_changes(struct plugin *plugin, int64_t now_ms)
@@ -127,16 +151,5 @@ void sys_publish_changes(struct plugin *plugin, int64_t now_ms)
 	if (now_ms < plugin->sys_next_ms)
 		return;
 	plugin->sys_next_ms = now_ms + INTERVAL_MS;
-	const struct presence_counts *counts = presence_counts(plugin->core);
-	sys_number(plugin, "subjects", (int64_t)counts->subjects);
-	sys_number(plugin, "sessions", (int64_t)counts->sessions);
-	sys_number(plugin, "transitions", (int64_t)counts->transitions);
-	sys_number(plugin, "forgotten", (int64_t)counts->forgotten);
-	sys_number(plugin, "stalls", (int64_t)counts->stalls);
-	sys_number(plugin, "tick_gap_max_ms", counts->tick_gap_max_ms);
-	sys_number(plugin, "callback_max_us", plugin->callback_max_us);
-	presence_each_role(plugin->core, publish_online, plugin);
-	publish_refusals(plugin);
-	publish_stores(plugin, now_ms);
-	digests_publish(plugin);
+	sys_each(plugin, now_ms, publish_if_changed, plugin);
 }

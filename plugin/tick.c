@@ -75,6 +75,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 	plugin->is_inert = false;
 	guard_settle(plugin); /* while it is known who is about to replace whom */
 	clients_promote(plugin);
+	kicks_run(plugin);
 	hear_stores(plugin, started_us);
 	settle_what_is_due(plugin, started_us);
 	if (plugin->topics_unsaid) {

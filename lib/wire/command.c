@@ -321,6 +321,16 @@ int subject_name_read(const char *text, struct subject_name *name)
 	return PRESENCE_OK;
 }
 
+int subject_name_write(const char *role, const char *id, char *out, size_t size)
+{
+	int length = topic_encode(role, out, size);
+	if (length < 0 || (size_t)length + 1 >= size)
+		return PRESENCE_EINVAL;
+	out[length++] = '/';
+	int rest = topic_encode(id, out + length, size - (size_t)length);
+	return rest < 0 ? rest : length + rest;
+}
+
 void command_subject(const struct command *command, size_t index, struct subject_name *name)
 {
 	/* It was read before. */

@@ -91,6 +91,10 @@ struct subject_name {
 /* Reads "<role>/<id>": each encoded as in topics, or, where no % is in it, just as it is.
  * PRESENCE_EINVAL: that is no name of a subject. */
 int subject_name_read(const char *text, struct subject_name *name);
+/* Writes what subject_name_read() reads, encoded. Its length, or PRESENCE_EINVAL when size does not
+ * hold it and its terminator. */
+#define SUBJECT_NAME_MAX (2 * PRESENCE_ENCODED_MAX + 2)
+int subject_name_write(const char *role, const char *id, char *out, size_t size);
 /* The subject of that index, below subject_count. */
 void command_subject(const struct command *command, size_t index, struct subject_name *name);
 

@@ -266,14 +266,14 @@ enum identity_verdict identity_of(const struct options *options, const char *cli
 		identity);
 }
 
-bool identity_is_admin(const struct options *options, const char *username)
+bool identity_is_admin(const struct options *options, const char *client_id, const char *username)
 {
-	for (size_t i = 0; username && i < options->identity_count; i++) {
+	for (size_t i = 0; i < options->identity_count; i++) {
 		const struct identity_rule *rule = options->identity[i];
+		const char *name = rule->source == IDENTITY_CLIENTID ? client_id : username;
 		struct span found[PLACEHOLDERS] = { 0 };
 		/* The first that matches decides, as it does for who a client is. */
-		if (rule->source == IDENTITY_USERNAME && rule_match(rule, username, found) &&
-			role_in(&options->roles, found[ROLE]))
+		if (name && rule_match(rule, name, found) && role_in(&options->roles, found[ROLE]))
 			return role_in(&options->admin_roles, found[ROLE]);
 	}
 	return false;

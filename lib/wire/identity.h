@@ -34,9 +34,10 @@ enum identity_verdict {
 };
 
 struct options;
-/* True when an `identity username` rule makes a role of admin_roles of this username, which the
- * broker has authenticated; NULL: it has none. */
-bool identity_is_admin(const struct options *options, const char *username);
+/* True when the identity rules make a role of admin_roles of it: those for usernames of username,
+ * which the broker has authenticated; those for client ids of client_id, which proves nothing.
+ * NULL: not to be asked, or there is none. */
+bool identity_is_admin(const struct options *options, const char *client_id, const char *username);
 /* True when a client can have this role. */
 bool identity_role_known(const struct options *options, const char *role);
 

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <stdio.h>
+#include <string.h>
+
+#include "plugin/control.h"
+
+/* What is asked: it changes nothing. */
+
+/* Subjects that one listPresence looks at. */
+enum { LOOKED_AT_MAX = 10000, STATUSES = PRESENCE_DND + 1 };
+
+/* Of whom nothing is published: as if it had been offline for ever. */
+static struct presence_record unknown(const struct subject_name *name)
+{
+	return (struct presence_record){
+		.role = name->role,
+		.id = name->id,
+		.status = PRESENCE_OFFLINE,
+		.previous = PRESENCE_OFFLINE,
+		.reason = PRESENCE_REASON_UNKNOWN,
+		.source = PRESENCE_INFERRED,
+	};
+}
+
+void control_get_presence(struct request *request)
+{
+	const struct plugin *plugin = request->plugin;
+	reply_list(request->replies, "subjects");
+	for (size_t i = 0; i < request->command->subject_count; i++) {
+		struct subject_name name;
+		struct presence_record record;
+		command_subject(request->command, i, &name);
+		if (presence_lookup(plugin->core, name.role, name.id, &record))
+			record = unknown(&name);
+		reply_record(request->replies, &record, plugin->options->node);
+	}
+}
+
+static bool is_listed(const struct command *command, const struct presence_record *record)
+{
+	return (!command->role || !strcmp(command->role, record->role)) &&
+		(!command->has_status || command->status == record->status);
+}
+
+static uint64_t count_all(const struct plugin *plugin, const struct command *command)
+{
+	uint64_t sum = 0;
+	for (int status = 0; status < STATUSES; status++)
+		if (!command->has_status || command->status == (enum presence_status)status)
+			sum += presence_count(
+				plugin->core, command->role, (enum presence_status)status);
+	return sum;
+}
+
+/* Where the next listPresence is to go on. */
+static void reply_after(struct request *request, const struct presence_record *last)
+{
+	char name[SUBJECT_NAME_MAX];
+	if (last->rev && subject_name_write(last->role, last->id, name, sizeof(name)) >= 0)
+		reply_string(request->replies, "after", name);
+}
+
+void control_list_presence(struct request *request)
+{
+	const struct plugin *plugin = request->plugin;
+	const struct command *command = request->command;
+	struct subject_name start = { 0 };
+	struct presence_record record = { .role = NULL }, last = { .rev = 0 };
+	uint32_t looked_at = 0, found = 0, listed = 0;
+
+	if (command->after && !subject_name_read(command->after, &start))
+		record = (struct presence_record){ .role = start.role, .id = start.id };
+	reply_number(request->replies, "totalCount", (int64_t)count_all(plugin, command));
+	reply_list(request->replies, "subjects");
+	while (listed < command->count && looked_at < LOOKED_AT_MAX) {
+		if (presence_next(plugin->core, record.role, record.id, &record))
+			return;
+		/* Who has no record is not there, and is no name to go on from either. */
+		if (!record.rev)
+			continue;
+		last = record;
+		looked_at++;
+		if (!is_listed(command, &record) || found++ < command->offset)
+			continue;
+		reply_record(request->replies, &record, plugin->options->node);
+		listed++;
+	}
+	reply_after(request, &last);
+}
+
+static void reply_stat(void *context, const char *name, const char *value)
+{
+	/* Numbers and objects are JSON; the rest are words. */
+	if (strchr("-{0123456789", *value))
+		reply_json(context, name, value);
+	else
+		reply_string(context, name, value);
+}
+
+void control_get_stats(struct request *request)
+{
+	sys_each(request->plugin, clock_now_ms(), reply_stat, request->replies);
+}
+
+void control_list_nodes(struct request *request)
+{
+	char json[256];
+	(void)snprintf(json, sizeof(json), "{\"node\":\"%s\",\"state\":\"up\",\"version\":\"%s\"}",
+		request->plugin->options->node, PRESENCE_VERSION);
+	reply_list(request->replies, "nodes");
+	reply_json(request->replies, NULL, json);
+}

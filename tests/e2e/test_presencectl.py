@@ -1,0 +1,471 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""presencectl against real brokers: in a terminal, in a pipe, and what it says and how it ends
+when something is wrong."""
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from servers import REPOSITORY, free_port, passwords, poll
+from world import PATIENCE
+
+STORES = ["none"]
+OK, REFUSED, USAGE, UNREACHABLE = 0, 1, 2, 3
+
+
+@pytest.fixture(scope="session")
+def presencectl(bench):
+    """The one of the plugin's build."""
+    path = Path(bench.plugin).parents[1] / "ctl/presencectl"
+    assert path.exists(), f"no {path}"
+    return str(path)
+
+
+@pytest.fixture
+def ctl(presencectl, tmp_path):
+    """ctl(world, 'watch', ...) runs it to its end."""
+    def run(world, *words, seconds=30, home=tmp_path):
+        port = ["-p", str(world.broker.port)] if world else []
+        return subprocess.run([presencectl, *port, *map(str, words)], capture_output=True, text=True,
+                              timeout=seconds, stdin=subprocess.DEVNULL, check=False,
+                              env={**os.environ, "XDG_CONFIG_HOME": str(home)})
+    return run
+
+
+class Piped:
+    """presencectl writing into a pipe, its lines as they come."""
+
+    def __init__(self, command):
+        self.lines = []
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True, stdin=subprocess.DEVNULL)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def wait(self, predicate, what, seconds=PATIENCE):
+        return poll(lambda: next((line for line in list(self.lines) if predicate(line)), None),
+                    seconds, lambda: f"{what} among {self.lines}")
+
+    def end(self, number=signal.SIGINT):
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def watch(presencectl):
+    pipes = []
+
+    def start(world, *words):
+        pipes.append(Piped([presencectl, "-p", str(world.broker.port), "watch", *words]))
+        return pipes[-1]
+    yield start
+    for pipe in pipes:
+        pipe.process.kill()
+        pipe.process.wait()
+
+
+class Screen:
+    """A terminal with a shell in it: tmux, on a socket of its own."""
+
+    def __init__(self, folder, columns=90, lines=14):
+        # The path of a socket has to be short.
+        self.socket = f"/tmp/presence-tmux-{os.getpid()}-{free_port()}"
+        self.tmux("new-session", "-d", "-x", columns, "-y", lines, "-c", folder,
+                  "env PS1='ready> ' bash --norc --noprofile")
+        self.wait(lambda text: "ready>" in text, "a prompt")
+
+    def tmux(self, *words):
+        return subprocess.run(["tmux", "-S", self.socket, "-f", "/dev/null", *map(str, words)],
+                              capture_output=True, text=True, check=True).stdout
+
+    def text(self):
+        return self.tmux("capture-pane", "-p")
+
+    def keys(self, *keys):
+        self.tmux("send-keys", *keys)
+
+    def type(self, line):
+        self.tmux("send-keys", "-l", line)
+        self.keys("Enter")
+
+    def wait(self, predicate, what, seconds=PATIENCE):
+        return poll(lambda: (lambda text: predicate(text) and text)(self.text()), seconds,
+                    lambda: f"{what} on\n{self.text()}")
+
+    def row(self, subject):
+        return next((line for line in self.text().splitlines() if line.startswith(subject)), "")
+
+    def wait_row(self, subject, *words, seconds=PATIENCE):
+        return poll(lambda: all(word in self.row(subject) for word in words) and self.row(subject),
+                    seconds, lambda: f"{subject} {words} on\n{self.text()}")
+
+    def flags(self):
+        """Alternate screen, cursor shown, lines wrapped."""
+        return self.tmux("display-message", "-p",
+                         "#{alternate_on} #{cursor_flag} #{wrap_flag}").strip()
+
+    def assert_sane(self):
+        """A shell that echoes what is typed, as before."""
+        self.wait(lambda text: text.rstrip().endswith("ready>"), "a prompt")
+        assert self.flags() == "0 1 1"
+        self.type("stty -a | grep -oE -e '-?(icanon|echo|isig)\\b' | tr '\\n' ,")
+        self.wait(lambda text: "isig,icanon,echo," in text, "a sane terminal")
+        assert "grep -oE" in self.text(), "what is typed is shown"
+
+    def close(self):
+        subprocess.run(["tmux", "-S", self.socket, "kill-server"], capture_output=True, check=False)
+        Path(self.socket).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def screen(tmp_path):
+    shown = Screen(tmp_path)
+    yield shown
+    shown.close()
+
+
+def table(screen, presencectl, world, *words):
+    screen.type(shlex.join(["env", "NO_COLOR=1", presencectl, "-p", str(world.broker.port), "watch",
+                            *words]))
+    return screen.wait(lambda text: "SUBJECT" in text and "q ends" in text, "the table")
+
+
+# In a terminal
+
+
+def test_the_table_follows(world, screen, presencectl):
+    subject, client = world.agent()
+    table(screen, presencectl, world)
+    row = screen.wait_row(subject, "online", "connect")
+    assert row.split()[0] == subject
+    other, _ = world.agent()
+    screen.wait_row(other, "online")
+    client.rst()
+    screen.wait_row(subject, "offline", world.reason("lost"))
+    world.connect(f"agent:{other.split('/')[1]}:second")
+    poll(lambda: screen.row(other).split()[-1:] == ["2"], PATIENCE, screen.text)
+    before = screen.row(other)
+    screen.wait(lambda _: screen.row(other) != before, "time goes by")
+    screen.keys("q")
+    screen.assert_sane()
+
+
+def test_the_table_shows_what_one_pattern_means(world, screen, presencectl):
+    subject, _ = world.agent()
+    world.online("admin:boss:d", "admin/boss")
+    table(screen, presencectl, world, "admin")
+    screen.wait_row("admin/boss", "online")
+    assert not screen.row(subject)
+    screen.keys("q")
+    screen.assert_sane()
+
+
+def test_the_table_fits_whatever_the_size(world, screen, presencectl):
+    subjects = sorted(world.agent()[0] for _ in range(14))
+    table(screen, presencectl, world, "agent")
+    screen.wait(lambda text: "arrow keys scroll" in text, "more rows than lines")
+    screen.tmux("resize-window", "-x", 50, "-y", 7)
+    shown = screen.wait(lambda text: "1 to 4 of" in text, "a smaller table")
+    assert len(shown.splitlines()) == 7 and all(len(line) <= 50 for line in shown.splitlines())
+    first = shown.splitlines()[2]
+    screen.keys("Down")
+    screen.wait(lambda text: "2 to 5 of" in text and first not in text, "scrolled by one")
+    screen.keys("NPage", "NPage", "NPage", "NPage", "NPage", "NPage", "NPage", "NPage", "NPage")
+    screen.wait(lambda text: text.splitlines()[5].startswith(subjects[-1]), "the end")
+    screen.tmux("resize-window", "-x", 100, "-y", 60)
+    screen.wait(lambda text: all(subject in text for subject in subjects), "all of them")
+    screen.keys("C-c")
+    screen.assert_sane()
+
+
+def test_a_stopped_table_gives_the_terminal_back(world, screen, presencectl):
+    subject, _ = world.agent()
+    table(screen, presencectl, world)
+    screen.keys("C-z")
+    screen.assert_sane()
+    screen.keys("clear", "Enter")
+    screen.type("fg")
+    screen.wait_row(subject, "online")
+    screen.keys("C-c")
+    screen.assert_sane()
+
+
+def test_the_table_comes_back_after_a_restart(make_world, screen, presencectl):
+    world = make_world(store="state_file")
+    subject, _ = world.agent()
+    table(screen, presencectl, world)
+    screen.wait_row(subject, "online")
+    world.broker.stop()
+    screen.wait(lambda text: "connecting again" in text, "that it is away")
+    world.drop_clients()
+    world.start()
+    later, _ = world.agent()
+    screen.wait_row(later, "online", seconds=25)
+    assert "connecting again" not in screen.text()
+    screen.keys("q")
+    screen.assert_sane()
+
+
+# In a pipe
+
+
+def test_one_line_for_each_change(world, watch):
+    subject, client = world.agent()
+    pipe = watch(world)
+    pipe.wait(lambda line: f" {subject} online offline connect 1" in line, "how things stand")
+    client.rst()
+    pipe.wait(lambda line: f" {subject} offline online {world.reason('lost')} 0" in line, "the loss")
+    mine = [line for line in pipe.lines if f" {subject} " in line]
+    assert len(mine) == 2
+    assert pipe.end() == OK
+
+
+def test_json_is_what_was_published(world, watch):
+    subject, _ = world.agent()
+    pipe = watch(world, "--json", subject)
+    line = pipe.wait(lambda text: json.loads(text)["status"] == "online", "the record")
+    assert line.encode() == world.observer.last()[f"presence/{subject}"]
+    assert pipe.end(signal.SIGTERM) == OK
+
+
+def test_only_what_is_new(world, watch):
+    old, client = world.agent()
+    pipe = watch(world, "-R", "agent")
+    # Subscribed when something arrives; what was retained would have come before it.
+    poll(lambda: world.agent() and pipe.lines, PATIENCE, lambda: f"{pipe.lines}")
+    assert not [line for line in pipe.lines if f" {old} " in line]
+    client.rst()
+    pipe.wait(lambda line: f" {old} offline" in line, "the change")
+
+
+def test_patterns(world, watch):
+    subject, _ = world.agent()
+    name = subject.split("/")[1]
+    world.online(f"admin:{name}:d", f"admin/{name}")
+    pipe = watch(world, f"+/{name}", "--json", "-C", "2")
+    assert pipe.process.wait(PATIENCE) == OK
+    pipe.thread.join(PATIENCE)
+    assert sorted(json.loads(line)["role"] for line in pipe.lines) == ["admin", "agent"]
+
+
+def test_ids_that_need_care(world, watch):
+    world.online("agent:a/b +#%ö:d", "agent/a/b +#%ö")
+    pipe = watch(world, "agent/a/b +#%ö", "-C", "1")
+    assert pipe.process.wait(PATIENCE) == OK
+    pipe.thread.join(PATIENCE)
+    assert " agent/a/b +#%ö online " in pipe.lines[0]
+
+
+def test_who_is_forgotten(make_world, watch):
+    world = make_world(options={"offline_retain_for": "300ms"})
+    subject, client = world.agent()
+    lines, records = watch(world), watch(world, "--json")
+    lines.wait(lambda line: f" {subject} online" in line, "it")
+    records.wait(lambda line: subject.split("/")[1] in line, "it")
+    client.rst()
+    lines.wait(lambda line: line.endswith(f" {subject} offline - forgotten 0"), "it is forgotten")
+    gone = records.wait(lambda line: "forgotten" in line, "it is forgotten")
+    role, name = subject.split("/")
+    assert json.loads(gone) == {"role": role, "id": name, "status": "offline", "forgotten": True}
+
+
+def test_payload_format_text(make_world, watch):
+    world = make_world(options={"payload_format": "text"})
+    world.connect("agent:plain:d")
+    pipe = watch(world)
+    pipe.wait(lambda line: " agent/plain online " in line, "it")
+
+
+def test_a_reader_that_leaves_ends_it(world, presencectl):
+    world.agent()
+    read_end, write_end = os.pipe()
+    process = subprocess.Popen([presencectl, "-p", str(world.broker.port), "watch"],
+                               stdout=write_end, stderr=subprocess.DEVNULL)
+    os.close(write_end)
+    assert os.read(read_end, 10)
+    os.close(read_end)
+    process.wait(PATIENCE)
+
+
+def test_a_pipe_outlives_a_restart(make_world, watch):
+    world = make_world(store="state_file")
+    pipe = watch(world)
+    subject, _ = world.agent()
+    pipe.wait(lambda line: f" {subject} online" in line, "the first")
+    world.restart(signal.SIGTERM)
+    later, _ = world.agent()
+    pipe.wait(lambda line: f" {later} online" in line, "the one after the restart", 25)
+    assert pipe.end() == OK
+    assert "connecting again" in pipe.process.stderr.read()
+
+
+# The connection
+
+
+def test_ways_to_connect(make_world, ctl, tmp_path):
+    socket_path = f"/tmp/presence-ctl-{free_port()}.sock"
+    try:
+        world = make_world(tail=f"listener 0 {socket_path}\n")
+        world.agent()
+        port = world.broker.port
+        for words in (["-h", "127.0.0.1"], ["-V", "mqttv311"], ["-i", "presencectl-mine"],
+                      ["--unix", socket_path], ["-L", f"mqtt://localhost:{port}"],
+                      ["-u", "anybody", "-P", "x"] if not world.mosquitto.name.startswith("2.0")
+                      else []):
+            found = ctl(world, "watch", "-C", 1, *words)
+            assert found.returncode == OK, (words, found)
+            assert " online " in found.stdout
+        (tmp_path / "presencectl").write_text(f"# mine\n-h localhost\n-p {port}\n")
+        assert ctl(None, "watch", "-C", 1).returncode == OK
+    finally:
+        Path(socket_path).unlink(missing_ok=True)
+
+
+def test_a_wrong_password_is_a_no(make_world, ctl, tmp_path):
+    path = passwords(tmp_path / "passwords", "admin.ops", "right")
+    world = make_world(anonymous=False, tail=f"password_file {path}\nallow_anonymous false\n",
+                       start=False)
+    world.broker.start()
+    for words in (["-u", "admin.ops", "-P", "wrong"], [], ["-u", "admin.ops", "-P", "wrong", "-V",
+                                                           "mqttv311"]):
+        found = ctl(world, "watch", "-C", 1, *words)
+        assert found.returncode == REFUSED and "check -u and -P" in found.stderr, found
+
+
+def test_nobody_there(ctl):
+    found = ctl(None, "watch", "-p", free_port())
+    assert found.returncode == UNREACHABLE and "nobody listens there" in found.stderr, found
+    found = ctl(None, "list", "-h", "nosuchhost.invalid", "--timeout", "2s")
+    assert found.returncode == UNREACHABLE, found
+
+
+def test_somebody_silent(ctl):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        found = ctl(None, "list", "-h", "127.0.0.1", "-p", port, "--timeout", "300ms", seconds=10)
+    assert found.returncode == UNREACHABLE and "is it an MQTT broker?" in found.stderr, found
+
+
+def test_a_mistake_on_the_command_line(ctl):
+    found = ctl(None, "wach")
+    assert found.returncode == USAGE and "did you mean watch?" in found.stderr, found
+
+
+# doctor
+
+
+def checks(found):
+    """check -> result, and what is to be done."""
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    return {line["check"]: line["result"] for line in lines}, {
+        line["check"]: line.get("fix") for line in lines}
+
+
+def test_doctor_looks_at_a_broker(make_world, ctl):
+    world = make_world(store="redis")
+    poll(lambda: world.stats().get("redis/state") == "ready", 25, "Redis is ready")
+    before = world.retained()
+    found = ctl(world, "doctor", "--json")
+    result, fix = checks(found)
+    assert result["broker"] == "ok" and world.mosquitto.version() in found.stdout, found
+    assert result["redis"] == result["eviction"] == result["queue"] == "ok", found
+    assert result["topics"] == "ok", found
+    assert result["reasons"] == ("ok" if world.mosquitto.knows_why else "warn"), found
+    assert all((fix[check] is None) == (result[check] == "ok") for check in result), found
+    assert found.returncode == (REFUSED if "fail" in result.values() else OK)
+    assert world.retained() == before, "something was left behind"
+    people = ctl(world, "doctor")
+    assert f"ok    broker   localhost:{world.broker.port}, mosquitto version" in people.stdout
+
+
+def test_doctor_finds_wills_that_strangers_can_leave(make_world, ctl):
+    open_world = make_world(options={"topic_guard": "off"})
+    found = ctl(open_world, "doctor", "--json")
+    result, fix = checks(found)
+    assert result["wills"] == "fail" and "topic_guard" in fix["wills"], found
+    assert found.returncode == REFUSED
+    assert not [topic for topic in open_world.retained() if "presencectl" in topic]
+    acl = make_world.folder / "acl"
+    acl.write_text("topic read #\ntopic readwrite $CONTROL/#\ntopic read $SYS/#\n")
+    acl.chmod(0o644)
+    closed = make_world(options={"topic_guard": "off"}, tail=f"acl_file {acl}\n")
+    assert checks(ctl(closed, "doctor", "--json"))[0]["wills"] == "ok"
+
+
+def test_doctor_finds_that_there_is_no_plugin(make_world, ctl):
+    world = make_world(plugin=False)
+    found = ctl(world, "doctor", "--json", "--timeout", "1s")
+    result, fix = checks(found)
+    assert result["plugin"] == result["topics"] == result["wills"] == "fail", found
+    assert "mosquitto_presence.so" in fix["plugin"]
+    assert found.returncode == REFUSED
+    assert not world.retained(), "something was left behind"
+
+
+def test_doctor_finds_that_redis_evicts_or_is_away(make_world, ctl):
+    world = make_world(store="redis", start=False)
+    world.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    world.start()
+    poll(lambda: world.stats().get("redis/eviction") == "1", 25, "eviction is noticed")
+    result, fix = checks(ctl(world, "doctor", "--json"))
+    assert result["eviction"] == "warn" and "noeviction" in fix["eviction"]
+    world.redis.stop()
+    poll(lambda: world.stats().get("redis/state") != "ready", 25, "Redis is missed")
+    found = ctl(world, "doctor", "--json")
+    assert checks(found)[0]["redis"] == "fail" and found.returncode == REFUSED, found
+
+
+def test_doctor_tries_an_admin_with_a_wrong_password(make_world, ctl, tmp_path):
+    path = passwords(tmp_path / "passwords", "admin.ops", "right")
+    passwords(path, "agent.u1", "other")
+    who = ["-u", "agent.u1", "-P", "other", "--admin", "admin.ops"]
+    guarded = make_world(anonymous=False, tail=f"password_file {path}\nallow_anonymous false\n",
+                         start=False)
+    guarded.broker.start()
+    found = ctl(guarded, "doctor", "--json", *who)
+    result, _ = checks(found)
+    assert result["admin"] == result["login"] == result["topics"] == "ok", found
+    # Everybody comes in: on 2.0 by auth_mode, on 2.1 because nobody asks for passwords.
+    open_world = make_world(options={"auth_mode": "allow"})
+    found = ctl(open_world, "doctor", "--json", *who)
+    assert checks(found)[0]["admin"] == "fail" and found.returncode == REFUSED, found
+
+
+def test_doctor_without_a_broker(ctl):
+    found = ctl(None, "doctor", "-p", free_port())
+    assert found.returncode == UNREACHABLE and found.stdout.startswith("fail  broker"), found
+
+
+# check-config against what the brokers do
+
+
+@pytest.mark.parametrize("line", ["plugin_opt_grace\t3s", "plugin_opt_grce 3s", " # a comment",
+                                  "password_file /dev/null # none", "plugin_opt_grace"])
+def test_what_check_config_calls_an_error_stops_the_broker(make_world, ctl, line):
+    world = make_world(start=False, tail="")
+    conf = world.broker.conf_path
+    fine = ctl(None, "check-config", conf)
+    assert fine.returncode == OK, fine
+    conf.write_text(conf.read_text() + line + "\n")
+    number = len(conf.read_text().splitlines())
+    found = ctl(None, "check-config", conf)
+    assert found.returncode == REFUSED and f"{conf}:{number}: error: " in found.stdout, found
+    world.broker.start(wait=False)
+    assert world.broker.wait_end() != 0
+
+
+def test_the_example_is_judged(ctl):
+    """What it names may not be here, but nothing in it is unknown or out of order."""
+    example = REPOSITORY / "mosquitto.conf.example"
+    found = ctl(None, "check-config", example)
+    assert "plugin_opt" not in found.stdout and "behind another" not in found.stdout, found

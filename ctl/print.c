@@ -53,10 +53,25 @@ static void print_row(void *context, const struct presence_record *record, const
 	(void)putchar('\n');
 }
 
+/* How many there are besides those that were listed, and how to get at them. */
+static void print_rest(struct json_object *data, size_t listed)
+{
+	struct json_object *total, *after;
+	if (!json_object_object_get_ex(data, "totalCount", &total) ||
+		json_object_get_int64(total) <= (int64_t)listed)
+		return;
+	(void)printf("%zu of %" PRId64, listed, json_object_get_int64(total));
+	if (json_object_object_get_ex(data, "after", &after)) {
+		(void)fputs("; the next ones: --after ", stdout);
+		show_text(json_object_get_string(after), 0, stdout);
+	}
+	(void)putchar('\n');
+}
+
 void print_subjects(const struct settings *settings, struct json_object *data)
 {
 	struct show_layout layout = { .subject = strlen("SUBJECT"), .reason = strlen("REASON") };
-	struct json_object *list, *total;
+	struct json_object *list;
 	if (!json_object_object_get_ex(data, "subjects", &list) ||
 		!json_object_is_type(list, json_type_array)) {
 		print_tree(settings, data);
@@ -67,10 +82,7 @@ void print_subjects(const struct settings *settings, struct json_object *data)
 	show_head(&layout, stdout);
 	(void)putchar('\n');
 	each_record(list, print_row, &layout);
-	if (json_object_object_get_ex(data, "totalCount", &total) &&
-		json_object_get_int64(total) > (int64_t)json_object_array_length(list))
-		(void)printf("%zu of %" PRId64 "\n", json_object_array_length(list),
-			json_object_get_int64(total));
+	print_rest(data, json_object_array_length(list));
 }
 
 /* path holds length bytes of the keys so far. */

@@ -446,6 +446,136 @@ def test_doctor_without_a_broker(ctl):
     assert found.returncode == UNREACHABLE and found.stdout.startswith("fail  broker"), found
 
 
+# Commands
+
+ADMIN = ["-u", "admin.ops", "-P", "right"]
+
+
+@pytest.fixture
+def office(make_world, tmp_path):
+    """Usernames with passwords, one of them an admin's."""
+    path = passwords(tmp_path / "passwords", "admin.ops", "right")
+    passwords(path, "agent.u1", "mine")
+    return make_world(options={"identity": ["username {role}.{id}", "clientid {role}:{id}:{device}"]},
+                      tail=f"password_file {path}\n")
+
+
+def fields(found):
+    """The rows of a table, without its head."""
+    return [line.split() for line in found.stdout.splitlines()[1:]]
+
+
+def test_get(office, ctl):
+    subject, _ = office.agent()
+    found = ctl(office, "get", subject, "agent/nobody")
+    assert found.returncode == OK, found
+    assert [row[:3] for row in fields(found)] == [[subject, "online", "connect"],
+                                                  ["agent/nobody", "offline", "unknown"]]
+    found = ctl(office, "get", "--json", subject, "-V", "mqttv311")
+    record, = json.loads(found.stdout)["subjects"]
+    assert record == json.loads(office.observer.last()[f"presence/{subject}"])
+    assert ctl(office, "get", "nobody").returncode == USAGE
+
+
+def test_a_subject_whose_name_needs_care(office, ctl):
+    office.online("agent:50%/a b:d", "agent/50%/a b")
+    found = ctl(office, "get", "--json", "agent/50%/a b")
+    assert json.loads(found.stdout)["subjects"][0]["status"] == "online", found
+
+
+def test_list_page_by_page(office, ctl):
+    subjects = {office.agent()[0] for _ in range(5)}
+    seen, after = set(), []
+    for _ in range(6):
+        found = ctl(office, "list", *ADMIN, "--json", "--role", "agent", "--status", "online", "-C",
+                    "2", *after)
+        assert found.returncode == OK, found
+        data = json.loads(found.stdout)
+        seen |= {f"{one['role']}/{one['id']}" for one in data["subjects"]}
+        if "after" not in data:
+            break
+        after = ["--after", data["after"]]
+    assert seen == subjects
+    found = ctl(office, "list", *ADMIN, "-C", "2")
+    assert "2 of 5; the next ones: --after agent/" in found.stdout, found
+
+
+def test_who_is_no_admin_is_told_what_to_do(office, ctl):
+    for words in (["list"], ["stats"], ["nodes"], ["kick", "x"], ["forget", "agent/u1"],
+                  ["override", "agent/u9", "dnd"], ["clear", "agent/u9"]):
+        for who in ([], ["-u", "agent.u1", "-P", "mine"]):
+            found = ctl(office, *words, *who)
+            assert found.returncode == REFUSED and "only admins" in found.stderr, (words, found)
+
+
+def test_override_and_clear(office, ctl):
+    subject, _ = office.agent()
+    mark = office.observer.mark()
+    found = ctl(office, "override", subject, "dnd", *ADMIN, "--ttl", "1.5min", "--note", "in a call")
+    assert found.returncode == OK, found
+    record = office.observer.wait(subject, "dnd", mark, reason="override", note="in a call").record
+    assert 80000 < record["until"] - record["since"] < 100000
+    row, = fields(ctl(office, "get", subject))
+    assert row[1:3] == ["dnd", "override"] and row[-3:] == ["in", "a", "call"]
+    assert ctl(office, "clear", subject, *ADMIN).returncode == OK
+    office.observer.wait(subject, "online", mark)
+    assert ctl(office, "override", subject, "busy", *ADMIN).returncode == USAGE
+
+
+def test_set_is_a_device_until_it_ends(office, presencectl):
+    mark = office.observer.mark()
+    pipe = Piped([presencectl, "-p", str(office.broker.port), "set", "away", "-i", "agent:shell:d",
+                  "--note", "back soon"])
+    try:
+        office.observer.wait("agent/shell", "away", mark, note="back soon", source="app")
+        pipe.wait(lambda line: line == "away, until Ctrl-C", "that it holds")
+        assert pipe.end() == OK
+        # 2.0 cannot tell a goodbye, but leave can.
+        office.observer.wait("agent/shell", "offline", mark, reason="leave")
+    finally:
+        pipe.process.kill()
+
+
+def test_set_needs_a_device(office, ctl):
+    assert ctl(office, "set", "away").returncode == USAGE
+    found = ctl(office, "set", "away", "-i", "presencectl-x")
+    assert found.returncode == REFUSED and "not tracked" in found.stderr, found
+
+
+def test_kick_and_forget(office, ctl):
+    subject, client = office.agent()
+    mark = office.observer.mark()
+    assert ctl(office, "forget", subject, *ADMIN).returncode == REFUSED
+    found = ctl(office, "kick", client.client_id, *ADMIN)
+    assert found.returncode == OK, found
+    client.wait_closed()
+    office.observer.wait(subject, "offline", mark, reason="kicked")
+    assert ctl(office, "forget", subject, *ADMIN).returncode == OK
+    office.observer.wait_for(lambda one: one.topic == f"presence/{subject}" and not one.payload,
+                             "the empty record", mark=mark)
+    found = ctl(office, "kick", client.client_id, *ADMIN)
+    assert found.returncode == REFUSED, found
+
+
+def test_stats_and_nodes(office, ctl):
+    office.agent()
+    found = ctl(office, "stats", *ADMIN)
+    rows = dict(line.split(None, 1) for line in found.stdout.splitlines())
+    assert rows["subjects"] == "1" and rows["online/agent"] == "1", found
+    assert json.loads(ctl(office, "stats", "--json", *ADMIN).stdout)["subjects"] == 1
+    found = ctl(office, "nodes", *ADMIN)
+    assert ["node", "b1"] in [line.split() for line in found.stdout.splitlines()], found
+
+
+def test_a_broker_without_the_plugin_does_not_answer(make_world, ctl):
+    world = make_world(plugin=False)
+    found = ctl(world, "get", "agent/u1", "--timeout", "500ms")
+    if world.mosquitto.name.startswith("2.0"):
+        assert found.returncode == UNREACHABLE and "presencectl doctor" in found.stderr, found
+    else:
+        assert found.returncode == REFUSED, found
+
+
 # check-config against what the brokers do
 
 

@@ -7,11 +7,12 @@
  *
  * Effects come out in the order they were put. Before max wait, no PRESENCE_STORE is dropped; from
  * then on the newest waiting one of the same device gives way to the one being put, which goes to
- * the end. So what waits is bounded by max and the number of devices, and by
- * MAILBOX_BEYOND_MAX above max whatever happens. A PRESENCE_REFRESH takes the place of one of its
- * subject that still waits, and makes room for any later effect of its subject, which says the
- * same. PRESENCE_FORGOTTEN and _RESYNCED never give way, and no PRESENCE_STORE put before
- * _RESYNCED gives way to one put after it. */
+ * the end, and so does a PRESENCE_STORE_OVERRIDE to one of the same subject. So what waits is
+ * bounded by max and the number of devices, and by MAILBOX_BEYOND_MAX above max whatever happens.
+ * A PRESENCE_REFRESH takes the place of one of its subject that still waits, and makes room for any
+ * later effect that says the same of its subject. A PRESENCE_ACTIVITY gives way to the next of the
+ * same subject in the same conversation, and when max wait it is not taken. PRESENCE_FORGOTTEN and
+ * _RESYNCED never give way, and nothing put before _RESYNCED gives way to what is put after it. */
 
 #include "store/store.h"
 

@@ -12,6 +12,8 @@ static const size_t event_strings[] = {
 	offsetof(struct presence_event, role),
 	offsetof(struct presence_event, id),
 	offsetof(struct presence_event, device),
+	offsetof(struct presence_event, note),
+	offsetof(struct presence_event, conversation),
 	offsetof(struct presence_event, record.role),
 	offsetof(struct presence_event, record.id),
 	offsetof(struct presence_event, record.note),

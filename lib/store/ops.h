@@ -16,6 +16,7 @@ struct store_wait {
 
 struct store_ops {
 	const char *name;
+	bool keeps_activities; /* PRESENCE_ACTIVITY is of use to it */
 	/* NULL when out of memory. Opens nothing. Borrows config and box for its whole life. */
 	void *(*create)(const struct store_config *config, struct mailbox *box);
 	void (*destroy)(void *self);

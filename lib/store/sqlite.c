@@ -130,7 +130,7 @@ static enum state_outcome open_file(struct sqlite_store *store)
 	enum state_outcome outcome = state_file_open(&store->file);
 	if (outcome)
 		return outcome;
-	if (store->file.is_new && store->is_begun)
+	if (!store->file.format && store->is_begun)
 		store->must_resync = true;
 	store->is_begun = true;
 	return STATE_OK;

@@ -13,9 +13,9 @@ enum { ASIDE_TRIES = 100 };
 #define TEXT(token) #token
 #define TEXT_OF(macro) TEXT(macro)
 
-/* Words for status, reason and source: their numbers are free to change. Times in ms since the
- * epoch. */
-static const char schema[] =
+/* What makes a file of each format one of the next; 0 is an empty one. Words for status, reason,
+ * source and override: their numbers are free to change. Times in ms since the epoch. */
+static const char *const upgrades[STATE_FILE_FORMAT] = {
 	"CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL,"
 	" node TEXT NOT NULL, rev INTEGER NOT NULL);"
 	"CREATE TABLE subjects (role TEXT, id TEXT, status TEXT NOT NULL, previous TEXT NOT NULL,"
@@ -25,10 +25,18 @@ static const char schema[] =
 	" PRIMARY KEY (role, id)) WITHOUT ROWID;"
 	"CREATE TABLE devices (role TEXT, id TEXT, device TEXT, rank INTEGER NOT NULL,"
 	" rev INTEGER NOT NULL, last_seen INTEGER NOT NULL, note TEXT,"
-	" PRIMARY KEY (role, id, device)) WITHOUT ROWID;"
-	"PRAGMA application_id = " TEXT_OF(STATE_FILE_APPLICATION) ";"
-								   "PRAGMA user_version = " TEXT_OF(
-									   STATE_FILE_FORMAT) ";";
+	" PRIMARY KEY (role, id, device)) WITHOUT ROWID",
+	"CREATE TABLE overrides (role TEXT, id TEXT, override TEXT NOT NULL, note TEXT,"
+	" until INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (role, id)) WITHOUT ROWID",
+};
+
+static const char finish_upgrade[] = "UPDATE meta SET format = " TEXT_OF(
+	STATE_FILE_FORMAT) ";"
+			   "PRAGMA application_id = " TEXT_OF(
+				   STATE_FILE_APPLICATION) ";"
+							   "PRAGMA user_version = " TEXT_OF(
+								   STATE_FILE_FORMAT) ";"
+										      "COMMIT";
 
 static const char *const statements[STATE_STATEMENTS] = {
 	[STATE_BEGIN] = "BEGIN IMMEDIATE",
@@ -39,6 +47,9 @@ static const char *const statements[STATE_STATEMENTS] = {
 	[STATE_DROP_DEVICE] = "DELETE FROM devices WHERE role = ? AND id = ? AND device = ?",
 	[STATE_DROP_DEVICES] = "DELETE FROM devices WHERE role = ? AND id = ?",
 	[STATE_DROP_SUBJECT] = "DELETE FROM subjects WHERE role = ? AND id = ?",
+	[STATE_PUT_OVERRIDE] = "INSERT OR REPLACE INTO overrides VALUES (?, ?, ?, ?, ?, ?)",
+	[STATE_DROP_OVERRIDE] = "DELETE FROM overrides WHERE role = ? AND id = ?",
+	[STATE_DROP_EXPIRED] = "DELETE FROM overrides WHERE until > 0 AND until <= ?",
 	[STATE_SEEN] = "UPDATE subjects SET last_seen = max(last_seen, ?3)"
 		       " WHERE role = ?1 AND id = ?2",
 	[STATE_PUT_META] = "INSERT INTO meta VALUES (1, " TEXT_OF(
@@ -146,20 +157,19 @@ static enum state_outcome ask(
 /* Before anything is written: a database of somebody else must stay as it is. */
 static enum state_outcome check_format(struct state_file *file)
 {
-	int64_t format, application, tables;
-	enum state_outcome outcome = ask(file, "PRAGMA user_version", &format, NULL, 0);
+	int64_t application, tables;
+	enum state_outcome outcome = ask(file, "PRAGMA user_version", &file->format, NULL, 0);
 	if (!outcome)
 		outcome = ask(file, "PRAGMA application_id", &application, NULL, 0);
 	if (!outcome)
 		outcome = ask(file, "SELECT count(*) FROM sqlite_schema", &tables, NULL, 0);
 	if (outcome)
 		return outcome;
-	file->is_new = !format && !application && !tables;
-	if (file->is_new)
+	if (!file->format && !application && !tables)
 		return STATE_OK;
 	if (application != STATE_FILE_APPLICATION)
 		return damaged(file, "a database of another program");
-	if (format != STATE_FILE_FORMAT)
+	if (file->format < 1 || file->format > STATE_FILE_FORMAT)
 		return damaged(file, "written by another version of this plugin");
 	char answer[STATE_FILE_PROBLEM_MAX];
 	outcome = ask(file, "PRAGMA quick_check(1)", NULL, answer, sizeof(answer));
@@ -168,14 +178,13 @@ static enum state_outcome check_format(struct state_file *file)
 	return outcome;
 }
 
-static enum state_outcome create_tables(struct state_file *file)
+/* All of it or nothing: a file that cannot be upgraded stays what it is. */
+static enum state_outcome upgrade(struct state_file *file)
 {
 	enum state_outcome outcome = run(file, "BEGIN IMMEDIATE");
-	if (!outcome)
-		outcome = run(file, schema);
-	if (!outcome)
-		outcome = run(file, "COMMIT");
-	return outcome;
+	for (int64_t format = file->format; format < STATE_FILE_FORMAT && !outcome; format++)
+		outcome = run(file, upgrades[format]);
+	return outcome ? outcome : run(file, finish_upgrade);
 }
 
 static enum state_outcome prepare_all(struct state_file *file)
@@ -212,8 +221,8 @@ static enum state_outcome open_and_check(struct state_file *file)
 		outcome = check_format(file);
 	if (!outcome)
 		outcome = run(file, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
-	if (!outcome && file->is_new)
-		outcome = create_tables(file);
+	if (!outcome && file->format < STATE_FILE_FORMAT)
+		outcome = upgrade(file);
 	if (!outcome)
 		outcome = prepare_all(file);
 	return outcome;

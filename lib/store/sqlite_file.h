@@ -11,7 +11,7 @@
 #include "store/ops.h"
 #include "wire/topic.h"
 
-#define STATE_FILE_FORMAT 1               /* PRAGMA user_version */
+#define STATE_FILE_FORMAT 2               /* PRAGMA user_version */
 #define STATE_FILE_APPLICATION 1347572302 /* PRAGMA application_id, "PRSN" */
 #define STATE_FILE_BUSY_MS 50             /* how long to wait for somebody else's lock */
 #define STATE_FILE_PATH_MAX 4096
@@ -32,6 +32,9 @@ enum state_statement {
 	STATE_DROP_DEVICE,
 	STATE_DROP_DEVICES,
 	STATE_DROP_SUBJECT,
+	STATE_PUT_OVERRIDE,
+	STATE_DROP_OVERRIDE,
+	STATE_DROP_EXPIRED,
 	STATE_SEEN,
 	STATE_PUT_META,
 	STATE_STATEMENTS
@@ -41,7 +44,7 @@ struct state_file {
 	const char *path; /* borrowed */
 	sqlite3 *db;      /* NULL: not open */
 	sqlite3_stmt *statement[STATE_STATEMENTS];
-	bool is_new; /* open had nothing to read */
+	int64_t format; /* as found; 0: open had nothing to read */
 	/* Of the last failure. */
 	int code, system_error;
 	char problem[STATE_FILE_PROBLEM_MAX];
@@ -62,14 +65,17 @@ enum state_outcome state_file_failed(struct state_file *file, int code);
 /* What to do about the last failure. */
 const char *state_file_advice(const struct state_file *file);
 
+/* Removes the overrides whose time is over. */
+void state_rows_expire(struct state_file *file);
 /* Writes items in one transaction: all of them, or none. */
 enum state_outcome state_rows_write(
 	struct state_file *file, const char *node, const struct store_item *items);
 
-/* A read of the whole file in pieces, as events. */
+/* A read of the whole file in pieces, as events: the rev, all overrides, then all subjects. */
+enum state_stage { STATE_LOAD_REV, STATE_LOAD_OVERRIDES, STATE_LOAD_SUBJECTS };
 struct state_load {
+	enum state_stage stage;
 	sqlite3_stmt *cursor;
-	bool has_rev;                   /* it was posted */
 	bool has_row;                   /* cursor stands on a row that was not posted in full */
 	char role[PRESENCE_ID_MAX + 1]; /* of the last subject that was */
 	char id[PRESENCE_ID_MAX + 1];

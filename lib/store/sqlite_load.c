@@ -5,6 +5,7 @@
 #include "store/sqlite_file.h"
 #include "wire/record.h"
 #include "wire/topic.h"
+#include "wire/utf8.h"
 
 enum column {
 	ROLE,
@@ -20,7 +21,9 @@ enum column {
 	NOTE,
 	UNTIL,
 	DEVICE,
-	DEVICE_LAST_SEEN
+	DEVICE_LAST_SEEN,
+	DEVICE_RANK,
+	DEVICE_NOTE
 };
 
 static const int64_t rev_end = (int64_t)1 << 53; /* the first number that JSON readers may round */
@@ -28,19 +31,42 @@ static const int64_t rev_end = (int64_t)1 << 53; /* the first number that JSON r
 /* In the order of both keys, so that the devices of a subject follow each other. */
 static const char rows_sql[] =
 	"SELECT s.role, s.id, s.status, s.previous, s.reason, s.source, s.devices, s.since,"
-	" s.last_seen, s.rev, s.note, s.until, d.device, d.last_seen"
+	" s.last_seen, s.rev, s.note, s.until, d.device, d.last_seen, d.rank, d.note"
 	" FROM subjects s LEFT JOIN devices d"
 	" ON d.role = s.role AND d.id = s.id AND d.rank > 0"
 	" ORDER BY s.role, s.id";
 
 static const char rev_sql[] = "SELECT max(coalesce((SELECT rev FROM meta), 0),"
-			      " coalesce((SELECT max(rev) FROM subjects), 0))";
+			      " coalesce((SELECT max(rev) FROM subjects), 0),"
+			      " coalesce((SELECT max(rev) FROM overrides), 0))";
+
+enum override_column { OVERRIDE = ID + 1, OVERRIDE_NOTE, OVERRIDE_UNTIL, OVERRIDE_REV };
+
+static const char overrides_sql[] =
+	"SELECT role, id, override, note, until, rev FROM overrides ORDER BY role, id";
 
 /* "" for NULL and when out of memory: no rule below lets that pass. */
-static const char *text_of(sqlite3_stmt *row, enum column column)
+static const char *text_of(sqlite3_stmt *row, int column)
 {
-	const unsigned char *value = sqlite3_column_text(row, (int)column);
+	const unsigned char *value = sqlite3_column_text(row, column);
 	return value ? (const char *)value : "";
+}
+
+static const char *note_of(sqlite3_stmt *row, int column)
+{
+	bool is_none = sqlite3_column_type(row, column) == SQLITE_NULL;
+	return is_none ? NULL : text_of(row, column);
+}
+
+static bool is_note(const char *note)
+{
+	size_t length = note ? strlen(note) : 0;
+	return length <= PRESENCE_NOTE_MAX && utf8_printable(note ? note : "", length);
+}
+
+static bool is_rev(int64_t rev)
+{
+	return rev >= 0 && rev < rev_end;
 }
 
 static bool record_of(sqlite3_stmt *row, struct presence_record *record)
@@ -53,7 +79,7 @@ static bool record_of(sqlite3_stmt *row, struct presence_record *record)
 		.since_ms = sqlite3_column_int64(row, SINCE),
 		.last_seen_ms = sqlite3_column_int64(row, LAST_SEEN),
 		.rev = sqlite3_column_int64(row, REV),
-		.note = sqlite3_column_type(row, NOTE) == SQLITE_NULL ? NULL : text_of(row, NOTE),
+		.note = note_of(row, NOTE),
 		.until_ms = sqlite3_column_int64(row, UNTIL),
 	};
 	return topic_id_valid(record->role) && topic_id_valid(record->id) &&
@@ -62,8 +88,41 @@ static bool record_of(sqlite3_stmt *row, struct presence_record *record)
 		!presence_reason_parse(text_of(row, REASON), &record->reason) &&
 		!presence_source_parse(text_of(row, SOURCE), &record->source) && devices >= 0 &&
 		devices <= UINT32_MAX && record->since_ms >= 0 && record->last_seen_ms >= 0 &&
-		record->rev >= 0 && record->rev < rev_end && record->until_ms >= 0 &&
-		(!record->note || strlen(record->note) < PRESENCE_RECORD_MAX);
+		is_rev(record->rev) && record->until_ms >= 0 && is_note(record->note);
+}
+
+static bool device_of(
+	const struct state_load *load, sqlite3_stmt *row, struct presence_event *event)
+{
+	int64_t rank = sqlite3_column_int64(row, DEVICE_RANK);
+	*event = (struct presence_event){
+		.type = PRESENCE_RESTORED_DEVICE,
+		.role = load->role,
+		.id = load->id,
+		.device = text_of(row, DEVICE),
+		.last_seen_ms = sqlite3_column_int64(row, DEVICE_LAST_SEEN),
+		.status = (enum presence_status)rank,
+		.note = note_of(row, DEVICE_NOTE),
+	};
+	return topic_id_valid(event->device) && rank > PRESENCE_OFFLINE && rank <= PRESENCE_DND &&
+		is_note(event->note);
+}
+
+static bool override_of(sqlite3_stmt *row, struct presence_event *event)
+{
+	*event = (struct presence_event){
+		.type = PRESENCE_RESTORED_OVERRIDE,
+		.role = text_of(row, ROLE),
+		.id = text_of(row, ID),
+		.note = note_of(row, OVERRIDE_NOTE),
+		.until_ms = sqlite3_column_int64(row, OVERRIDE_UNTIL),
+		.rev = sqlite3_column_int64(row, OVERRIDE_REV),
+	};
+	event->unmatched = !strcmp(event->role, "client");
+	return topic_id_valid(event->role) && topic_id_valid(event->id) &&
+		!presence_override_parse(text_of(row, OVERRIDE), &event->override) &&
+		event->override != PRESENCE_OVERRIDE_NONE && event->until_ms >= 0 &&
+		is_rev(event->rev) && is_note(event->note);
 }
 
 /* STATE_MORE: the box is full. */
@@ -83,11 +142,13 @@ static enum state_outcome post_rev(
 	(void)sqlite3_finalize(statement); /* repeats what step answered */
 	if (outcome)
 		return outcome;
-	load->has_rev = !mailbox_post_event(box, &event);
-	return load->has_rev ? STATE_OK : STATE_MORE;
+	if (mailbox_post_event(box, &event))
+		return STATE_MORE;
+	load->stage = STATE_LOAD_OVERRIDES;
+	return STATE_OK;
 }
 
-/* False: the box is full. */
+/* In these false means that the box is full. */
 static bool post_record(struct state_load *load, struct mailbox *box)
 {
 	struct presence_event event = { .type = PRESENCE_RESTORED };
@@ -112,26 +173,33 @@ static bool post_row(struct state_load *load, struct mailbox *box)
 {
 	if (is_next_subject(load) && !post_record(load, box))
 		return false;
-	const struct presence_event event = {
-		.type = PRESENCE_RESTORED_DEVICE,
-		.role = load->role,
-		.id = load->id,
-		.device = text_of(load->cursor, DEVICE),
-		.last_seen_ms = sqlite3_column_int64(load->cursor, DEVICE_LAST_SEEN),
-	};
+	struct presence_event event;
 	if (sqlite3_column_type(load->cursor, DEVICE) == SQLITE_NULL)
 		load->skipped += load->is_skipped;
-	else if (load->is_skipped || !topic_id_valid(event.device))
+	else if (load->is_skipped || !device_of(load, load->cursor, &event))
 		load->skipped++;
 	else if (mailbox_post_event(box, &event))
 		return false;
-	load->has_row = false;
 	return true;
 }
 
-static enum state_outcome post_rows(
-	struct state_load *load, struct state_file *file, struct mailbox *box)
+static bool post_override(struct state_load *load, struct mailbox *box)
 {
+	struct presence_event event;
+	if (override_of(load->cursor, &event))
+		return !mailbox_post_event(box, &event);
+	load->skipped++;
+	return true;
+}
+
+static enum state_outcome post_rows(struct state_load *load, struct state_file *file,
+	struct mailbox *box, const char *sql, bool (*post)(struct state_load *, struct mailbox *))
+{
+	if (!load->cursor) {
+		enum state_outcome outcome = state_file_prepare(file, sql, &load->cursor);
+		if (outcome)
+			return outcome;
+	}
 	for (;;) {
 		if (!load->has_row) {
 			int code = sqlite3_step(load->cursor);
@@ -141,19 +209,37 @@ static enum state_outcome post_rows(
 				return state_file_failed(file, code);
 			load->has_row = true;
 		}
-		if (!post_row(load, box))
+		if (!post(load, box))
 			return STATE_MORE;
+		load->has_row = false;
 	}
+}
+
+/* Before any record, or who is invisible would be seen for a moment. */
+static enum state_outcome post_overrides(
+	struct state_load *load, struct state_file *file, struct mailbox *box)
+{
+	enum state_outcome outcome = post_rows(load, file, box, overrides_sql, post_override);
+	if (outcome)
+		return outcome;
+	(void)sqlite3_finalize(load->cursor); /* repeats what step answered */
+	load->cursor = NULL;
+	load->stage = STATE_LOAD_SUBJECTS;
+	return STATE_OK;
 }
 
 enum state_outcome state_load_some(
 	struct state_load *load, struct state_file *file, struct mailbox *box)
 {
-	enum state_outcome outcome = load->has_rev ? STATE_OK : post_rev(load, file, box);
-	if (!outcome && !load->cursor)
-		outcome = state_file_prepare(file, rows_sql, &load->cursor);
+	enum state_outcome outcome = STATE_OK;
+	if (load->stage == STATE_LOAD_REV)
+		outcome = post_rev(load, file, box);
+	if (!outcome && load->stage == STATE_LOAD_OVERRIDES)
+		outcome = post_overrides(load, file, box);
 	if (!outcome)
-		outcome = post_rows(load, file, box);
+		outcome = post_rows(load, file, box, rows_sql, post_row);
+	if (!outcome)
+		state_rows_expire(file);
 	if (outcome != STATE_MORE)
 		state_load_finish(load);
 	return outcome;

@@ -79,6 +79,21 @@ static int put_device(struct state_file *file, const struct presence_effect *eff
 	return run(&use);
 }
 
+static int put_override(struct state_file *file, const struct presence_effect *effect)
+{
+	bool is_cleared = effect->override == PRESENCE_OVERRIDE_NONE;
+	struct use use = use_of(file, is_cleared ? STATE_DROP_OVERRIDE : STATE_PUT_OVERRIDE);
+	text(&use, effect->record.role);
+	text(&use, effect->record.id);
+	if (!is_cleared) {
+		text(&use, presence_override_name(effect->override));
+		text(&use, effect->override_note);
+		number(&use, effect->override_until_ms);
+		number(&use, effect->override_rev);
+	}
+	return run(&use);
+}
+
 static int of_subject(
 	struct state_file *file, enum state_statement which, const struct presence_record *record)
 {
@@ -93,11 +108,21 @@ static int of_subject(
 static int write_item(struct state_file *file, const struct presence_effect *effect)
 {
 	int code = SQLITE_OK;
+	/* What nobody may see must not be published at the next start; all there is to know of it
+	 * then is its override. */
+	bool is_published = effect->record.rev > 0;
 	switch (effect->type) {
 	case PRESENCE_STORE:
-		code = put_subject(file, effect);
-		if (!code && effect->device)
+		if (is_published)
+			code = put_subject(file, effect);
+		if (!code && effect->device && (is_published || effect->rank == PRESENCE_OFFLINE))
 			code = put_device(file, effect);
+		break;
+	case PRESENCE_STORE_OVERRIDE:
+		if (is_published)
+			code = put_subject(file, effect);
+		if (!code)
+			code = put_override(file, effect);
 		break;
 	case PRESENCE_REFRESH:
 		code = of_subject(file, STATE_SEEN, &effect->record);
@@ -111,7 +136,6 @@ static int write_item(struct state_file *file, const struct presence_effect *eff
 		/* Rows of what is no more cannot be left behind by a file that was begun anew; when
 		 * memory ran out they can, and are judged like all others after the next start. */
 	case PRESENCE_PUBLISH:
-	case PRESENCE_STORE_OVERRIDE: /* not kept yet */
 	case PRESENCE_DEVICE:
 	case PRESENCE_ACTIVITY:
 		break;
@@ -127,6 +151,18 @@ static int put_meta(struct state_file *file, const char *node, int64_t rev)
 	return run(&use);
 }
 
+static int64_t higher(int64_t one, int64_t other)
+{
+	return one > other ? one : other;
+}
+
+void state_rows_expire(struct state_file *file)
+{
+	struct use use = use_of(file, STATE_DROP_EXPIRED);
+	number(&use, wall_ms());
+	(void)run(&use); /* they count for nothing; the next start tries again */
+}
+
 enum state_outcome state_rows_write(
 	struct state_file *file, const char *node, const struct store_item *items)
 {
@@ -134,8 +170,8 @@ enum state_outcome state_rows_write(
 	int64_t rev = 0;
 	int code = run(&begin);
 	for (const struct store_item *item = items; item && !code; item = item->next) {
-		if (item->effect.record.rev > rev)
-			rev = item->effect.record.rev;
+		rev = higher(rev, item->effect.record.rev);
+		rev = higher(rev, item->effect.override_rev);
 		code = write_item(file, &item->effect);
 	}
 	if (!code)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "store/store.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -260,11 +259,28 @@ bool store_destroy(struct store *store, int64_t wait_ms)
 	return is_written;
 }
 
+static bool is_kept(const struct store_ops *ops, enum presence_effect_type type)
+{
+	switch (type) {
+	case PRESENCE_STORE:
+	case PRESENCE_STORE_OVERRIDE:
+	case PRESENCE_REFRESH:
+	case PRESENCE_FORGOTTEN:
+	case PRESENCE_RESYNCED:
+		return true;
+	case PRESENCE_ACTIVITY:
+		return ops->keeps_activities;
+	case PRESENCE_PUBLISH:
+	case PRESENCE_DEVICE:
+		return false;
+	}
+	return false;
+}
+
 void store_put(struct store *store, const struct presence_effect *effect, int64_t now_ms)
 {
-	assert(effect->type != PRESENCE_PUBLISH);
 	/* What finds no memory the box remembers, and the worker asks for it again. */
-	if (store->box)
+	if (store->box && is_kept(store->ops, effect->type))
 		(void)mailbox_put(store->box, effect, now_ms);
 }
 

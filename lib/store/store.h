@@ -52,9 +52,11 @@ struct store *store_create(const struct store_ops *ops, const struct store_confi
  * everything was written. When the worker cannot be joined in time its memory is left to it. */
 bool store_destroy(struct store *store, int64_t wait_ms);
 
-/* Takes a copy of a PRESENCE_STORE, _REFRESH, _FORGOTTEN or _RESYNCED effect. Order is kept. When
- * queue_max is reached, an older waiting contribution of the same device gives way and is counted;
- * the newest is never lost: out of memory, the store asks for PRESENCE_RESYNC by itself. */
+/* Takes a copy of a PRESENCE_STORE, _STORE_OVERRIDE, _REFRESH, _FORGOTTEN, _ACTIVITY or _RESYNCED
+ * effect; what its kind does not keep, and the other effects, it passes over. Order is kept. When
+ * queue_max is reached, an older waiting contribution of the same device, or override of the same
+ * subject, gives way and is counted; the newest is never lost: out of memory, the store asks for
+ * PRESENCE_RESYNC by itself. Activities may be lost: they live for seconds. */
 void store_put(struct store *store, const struct presence_effect *effect, int64_t now_ms);
 
 /* The broker's loop turns: without this the worker lets its lease in Redis lapse. */

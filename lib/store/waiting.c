@@ -14,6 +14,8 @@ static const size_t effect_strings[] = {
 	offsetof(struct presence_effect, record.note),
 	offsetof(struct presence_effect, device),
 	offsetof(struct presence_effect, device_note),
+	offsetof(struct presence_effect, override_note),
+	offsetof(struct presence_effect, conversation),
 };
 
 static const struct copy_plan effect_plan = {
@@ -49,11 +51,26 @@ void queue_finish(struct queue *queue)
 	table_finish(&queue->newest);
 }
 
+/* What gives way to another effect of the same key; only a REFRESH does across a RESYNCED. */
 struct key {
 	enum presence_effect_type type;
-	const char *role, *id, *device;
+	const char *role, *id;
+	const char *part; /* of the subject: a device, a conversation, or NULL */
 	uint64_t era;
 };
+
+static bool may_give_way(enum presence_effect_type type)
+{
+	return type == PRESENCE_STORE || type == PRESENCE_STORE_OVERRIDE ||
+		type == PRESENCE_REFRESH || type == PRESENCE_ACTIVITY;
+}
+
+static const char *part_of(const struct presence_effect *effect)
+{
+	if (effect->type == PRESENCE_STORE)
+		return effect->device;
+	return effect->type == PRESENCE_ACTIVITY ? effect->conversation : NULL;
+}
 
 static bool is_same(const char *one, const char *other)
 {
@@ -70,12 +87,12 @@ static bool matches(const struct table_node *node, const void *wanted)
 		!is_same(effect->record.role, key->role))
 		return false;
 	return key->type == PRESENCE_REFRESH ||
-		(waiting->era == key->era && is_same(effect->device, key->device));
+		(waiting->era == key->era && is_same(part_of(effect), key->part));
 }
 
 static uint64_t hash_of(const struct queue *queue, const struct key *key)
 {
-	const char *const parts[] = { key->role, key->id, key->device };
+	const char *const parts[] = { key->role, key->id, key->part };
 	const uint8_t type = (uint8_t)key->type;
 	struct siphash hash;
 	siphash_init(&hash, queue->hash_key);
@@ -162,18 +179,29 @@ static struct waiting *remove_refresh(struct queue *queue, const struct presence
 	return refresh;
 }
 
+/* Whether the waiting effect of the same key gives way to one of this type. */
+static bool older_gives_way(const struct queue *queue, enum presence_effect_type type)
+{
+	return type == PRESENCE_REFRESH || type == PRESENCE_ACTIVITY || queue->count >= queue->max;
+}
+
 int queue_put(struct queue *queue, struct waiting *waiting, struct waiting *gone[2])
 {
 	const struct presence_effect *effect = &waiting->item.effect;
 	const struct presence_record *record = &effect->record;
-	bool is_store = effect->type == PRESENCE_STORE;
 	bool is_refresh = effect->type == PRESENCE_REFRESH;
-	const struct key key = { effect->type, record->role, record->id,
-		is_store ? effect->device : NULL, queue->era };
-	uint64_t hash = is_store || is_refresh ? hash_of(queue, &key) : 0;
-	struct waiting *older = is_store || is_refresh ? find(queue, &key, hash) : NULL;
-	bool gives_way = older && (is_refresh || queue->count >= queue->max);
+	bool is_activity = effect->type == PRESENCE_ACTIVITY;
+	bool is_indexed = may_give_way(effect->type);
+	const struct key key = { effect->type, record->role, record->id, part_of(effect),
+		queue->era };
+	uint64_t hash = is_indexed ? hash_of(queue, &key) : 0;
+	struct waiting *older = is_indexed ? find(queue, &key, hash) : NULL;
+	bool gives_way = older && older_gives_way(queue, effect->type);
 
+	if (is_activity && !older && queue->count >= queue->max) {
+		gone[0] = waiting;
+		return PRESENCE_OK;
+	}
 	if (!gives_way && queue->count >= queue->limit)
 		return PRESENCE_ENOMEM;
 	waiting->era = queue->era;
@@ -185,11 +213,11 @@ int queue_put(struct queue *queue, struct waiting *waiting, struct waiting *gone
 	if (gives_way) {
 		unlink_waiting(queue, older);
 		gone[0] = older;
-		queue->merged += is_store;
+		queue->merged += !is_refresh && !is_activity;
 	}
-	if (is_store || is_refresh)
+	if (is_indexed)
 		index_newest(queue, waiting, hash);
-	if (!is_refresh)
+	if (!is_refresh && !is_activity)
 		gone[1] = remove_refresh(queue, record);
 	if (effect->type == PRESENCE_RESYNCED)
 		queue->era++;

@@ -20,7 +20,7 @@ struct queue {
 	uint64_t max, limit; /* from max on contributions give way, at limit none gets in */
 	uint8_t hash_key[16];
 	struct waiting *first, *last;
-	struct table newest; /* of each device its newest STORE, of each subject its REFRESH */
+	struct table newest; /* of what may give way, the newest: see struct key in waiting.c */
 	uint64_t count, refreshes, era, merged;
 };
 
@@ -29,8 +29,8 @@ struct waiting *waiting_create(const struct presence_effect *effect, int64_t now
 
 int queue_init(struct queue *queue, uint64_t max);
 void queue_finish(struct queue *queue);
-/* Takes waiting. What gave way is put into gone, for the caller to free. PRESENCE_ENOMEM: the
- * queue is full to its last place, and waiting is still the caller's. */
+/* Takes waiting. What gave way, perhaps itself, is put into gone, for the caller to free.
+ * PRESENCE_ENOMEM: the queue is full to its last place, and waiting is still the caller's. */
 int queue_put(struct queue *queue, struct waiting *waiting, struct waiting *gone[2]);
 /* NULL: nothing waits. */
 struct store_item *queue_take(struct queue *queue);

@@ -58,20 +58,25 @@ static void test_take_some(void **state)
 static void test_copies(void **state)
 {
 	char id[] = "a", device[] = "d", note[] = "lunch", device_note[] = "desk";
+	char override_note[] = "call", conversation[] = "c";
 	struct mailbox *box = mailbox_create(1);
 	struct presence_effect effect = a_store(id, device, 1);
 	size_t count;
 	(void)state;
 	effect.record.note = note;
 	effect.device_note = device_note;
+	effect.override_note = override_note;
+	effect.conversation = conversation;
 	assert_int_equal(mailbox_put(box, &effect, 77), PRESENCE_OK);
-	*id = *device = *note = *device_note = '?';
+	*id = *device = *note = *device_note = *override_note = *conversation = '?';
 	struct store_item *item = mailbox_take(box, 1, &count);
 	assert_string_equal(item->effect.record.role, "agent");
 	assert_string_equal(item->effect.record.id, "a");
 	assert_string_equal(item->effect.device, "d");
 	assert_string_equal(item->effect.record.note, "lunch");
 	assert_string_equal(item->effect.device_note, "desk");
+	assert_string_equal(item->effect.override_note, "call");
+	assert_string_equal(item->effect.conversation, "c");
 	assert_int_equal(item->effect.rank, PRESENCE_ONLINE);
 	assert_int_equal(item->put_ms, 77);
 	store_item_destroy(item);
@@ -170,6 +175,46 @@ static void test_refresh(void **state)
 	mailbox_destroy(box);
 }
 
+/* What is said of a subject gives way to what is said of it later, not to its devices. */
+static void test_overrides(void **state)
+{
+	struct mailbox *box = mailbox_create(4);
+	(void)state;
+	put(box, an_override("a", PRESENCE_OVERRIDE_DND, 1, 1));
+	put(box, an_override("a", PRESENCE_OVERRIDE_AWAY, 2, 2));
+	put(box, a_store("a", NULL, 3));
+	put(box, an_effect(PRESENCE_REFRESH, "b", 4));
+	put(box, an_override("b", PRESENCE_OVERRIDE_AWAY, 5, 5)); /* says what REFRESH says */
+	assert_counts(box, 4, 1, 0);
+	put(box, an_override("a", PRESENCE_OVERRIDE_NONE, 6, 6));
+	put(box, a_store("b", NULL, 7));
+	assert_counts(box, 5, 1, 1);
+	put(box, an_effect(PRESENCE_RESYNCED, NULL, 0));
+	put(box, an_override("a", PRESENCE_OVERRIDE_DND, 8, 8));
+	assert_waiting(box, "O a 1, S a 3, O b 5, O a 6, S b 7, D 0, O a 8");
+	mailbox_destroy(box);
+}
+
+/* What is over in seconds takes nobody's place. */
+static void test_activities(void **state)
+{
+	struct mailbox *box = mailbox_create(4);
+	(void)state;
+	put(box, an_activity("a", "c1", true));
+	put(box, an_activity("a", "c2", true));
+	put(box, an_effect(PRESENCE_REFRESH, "a", 1)); /* still to be said */
+	put(box, an_activity("a", "c1", false));
+	assert_counts(box, 3, 1, 0);
+	put(box, a_store("a", "c1", 2));
+	put(box, a_store("a", "c2", 3));
+	put(box, an_activity("a", "c3", true)); /* not taken */
+	put(box, an_activity("a", "c2", false));
+	assert_counts(box, 4, 1, 0);
+	assert_false(mailbox_take_overflow(box));
+	assert_waiting(box, "V a/c1 0, S a/c1 2, S a/c2 3, V a/c2 0");
+	mailbox_destroy(box);
+}
+
 static void test_limit(void **state)
 {
 	struct queue queue;
@@ -226,10 +271,11 @@ static void test_fd(void **state)
 
 static void test_events(void **state)
 {
-	char role[] = "agent";
+	char role[] = "agent", note[] = "n2";
 	struct presence_event event = {
 		.type = PRESENCE_RESTORED,
 		.client_id = "c",
+		.note = note,
 		.device = "d",
 		.record = { .role = role, .id = "u1", .note = "n", .since_ms = 5 },
 	};
@@ -238,7 +284,7 @@ static void test_events(void **state)
 	assert_null(mailbox_take_message(box));
 	assert_int_equal(mailbox_post_event(box, &event), PRESENCE_OK);
 	mailbox_log(box, STORE_WARNING, "%s is %d", "answer", 42);
-	*role = '?';
+	*role = *note = '?';
 	struct store_message *message = take_message(box);
 	assert_int_equal(message->type, STORE_MESSAGE_EVENT);
 	assert_int_equal(message->event.type, PRESENCE_RESTORED);
@@ -247,6 +293,7 @@ static void test_events(void **state)
 	assert_string_equal(message->event.record.note, "n");
 	assert_string_equal(message->event.client_id, "c");
 	assert_string_equal(message->event.device, "d");
+	assert_string_equal(message->event.note, "n2");
 	assert_null(message->event.role);
 	assert_int_equal(message->event.record.since_ms, 5);
 	store_message_destroy(message);
@@ -417,6 +464,8 @@ int main(void)
 		cmocka_unit_test(test_forgotten_stays),
 		cmocka_unit_test(test_resynced_is_a_barrier),
 		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_overrides),
+		cmocka_unit_test(test_activities),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_fd),
 		cmocka_unit_test(test_events),

@@ -160,7 +160,7 @@ static void test_newer_format(void **state)
 {
 	struct rig *rig = *state;
 	make_good(rig, 1);
-	run_sql(rig->path, "PRAGMA user_version = 2");
+	run_sql(rig->path, "PRAGMA user_version = 99");
 	assert_set_aside(rig, "written by another version of this plugin");
 }
 
@@ -176,6 +176,14 @@ static void test_missing_table(void **state)
 	struct rig *rig = *state;
 	make_good(rig, 1);
 	run_sql(rig->path, "DROP TABLE devices");
+	assert_set_aside(rig, "no such table");
+}
+
+static void test_missing_table_of_overrides(void **state)
+{
+	struct rig *rig = *state;
+	make_good(rig, 1);
+	run_sql(rig->path, "DROP TABLE overrides");
 	assert_set_aside(rig, "no such table");
 }
 
@@ -451,6 +459,34 @@ static void test_disk_full(void **state)
 	assert_int_equal(count_files(rig->folder, "presence.db.corrupt-"), 0);
 }
 
+/* An older file that cannot be upgraded stays what it is, until it can be. */
+static void test_upgrade_on_a_full_disk(void **state)
+{
+	struct rig *rig = *state;
+	char expected[3 * 4096];
+	run_sql(rig->path, rig_format_1);
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	limit_files(1000);
+	rig_start(rig);
+	put(rig->box, an_override("a", PRESENCE_OVERRIDE_INVISIBLE, 78, 9));
+	for (int i = 0; i < 5; i++) {
+		rig_step(rig);
+		rig->now_ms = rig->wait.until_ms;
+		assert_int_equal(rig_stats(rig).state, STORE_FAILED);
+	}
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(ask_sql(rig->path, "PRAGMA user_version"), 1);
+	rig_settle(rig);
+	(void)snprintf(expected, sizeof(expected),
+		"error state file %s cannot be used: *\n%snotice state file %s is written again\n",
+		rig->path, rig_from_format_1, rig->path);
+	rig_assert_messages(rig, expected);
+	rig_stop(rig);
+	assert_int_equal(ask_sql(rig->path, "PRAGMA user_version"), 2);
+	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM overrides"), 1);
+	assert_int_equal(count_files(rig->folder, "presence.db.corrupt-"), 0);
+}
+
 /* Not even the first page finds room, and the broker stops: false, in time, and no more. */
 static void test_full_at_the_end(void **state)
 {
@@ -537,6 +573,7 @@ int main(void)
 		TEST(test_newer_format),
 		TEST(test_other_program),
 		TEST(test_missing_table),
+		TEST(test_missing_table_of_overrides),
 		TEST(test_empty_file),
 		TEST(test_folder),
 		TEST(test_no_folder),
@@ -547,6 +584,7 @@ int main(void)
 		TEST(test_cannot_set_aside),
 		TEST(test_second_opener),
 		TEST(test_disk_full),
+		TEST(test_upgrade_on_a_full_disk),
 		TEST(test_full_at_the_end),
 		TEST(test_spoilt_while_running),
 		TEST(test_removed_in_trouble),

@@ -4,6 +4,30 @@
 #include <dirent.h>
 #include <sqlite3.h>
 
+const char rig_format_1[] =
+	"CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), format INTEGER NOT NULL,"
+	" node TEXT NOT NULL, rev INTEGER NOT NULL);"
+	"CREATE TABLE subjects (role TEXT, id TEXT, status TEXT NOT NULL, previous TEXT NOT NULL,"
+	" reason TEXT NOT NULL, source TEXT NOT NULL, devices INTEGER NOT NULL,"
+	" since INTEGER NOT NULL, last_seen INTEGER NOT NULL, rev INTEGER NOT NULL, note TEXT,"
+	" until INTEGER NOT NULL, retain_until INTEGER NOT NULL,"
+	" PRIMARY KEY (role, id)) WITHOUT ROWID;"
+	"CREATE TABLE devices (role TEXT, id TEXT, device TEXT, rank INTEGER NOT NULL,"
+	" rev INTEGER NOT NULL, last_seen INTEGER NOT NULL, note TEXT,"
+	" PRIMARY KEY (role, id, device)) WITHOUT ROWID;"
+	"INSERT INTO meta VALUES (1, 1, 'b1', 77);"
+	"INSERT INTO subjects VALUES ('agent', 'a', 'dnd', 'online', 'app', 'app', 1, 1000, 2000, "
+	"9,"
+	" 'lunch', 0, 0), ('agent', 'b', 'offline', 'online', 'lost', 'inferred', 0, 1500, 2500,"
+	" 10, NULL, 0, 9999999999999);"
+	"INSERT INTO devices VALUES ('agent', 'a', 'd', 3, 9, 2000, 'lunch');"
+	"PRAGMA application_id = 1347572302; PRAGMA user_version = 1; PRAGMA journal_mode = WAL";
+
+const char rig_from_format_1[] = "rev 77\n"
+				 "is agent/a dnd < online app app 1 1000 2000 9 lunch 0\n"
+				 "had agent/a/d 2000 dnd lunch\n"
+				 "is agent/b offline < online lost inferred 0 1500 2500 10 - 0\n";
+
 int rig_set_up(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -90,6 +114,15 @@ static void describe_record(char *line, size_t size, const struct presence_event
 		event->unmatched ? " unmatched" : "");
 }
 
+static void describe_device(char *line, size_t size, const struct presence_event *event)
+{
+	bool is_plain = event->status == PRESENCE_ONLINE && !event->note;
+	(void)snprintf(line, size, "had %s/%s/%s %lld%s%s%s%s", event->role, event->id,
+		event->device, (long long)event->last_seen_ms, is_plain ? "" : " ",
+		is_plain ? "" : presence_status_name(event->status), event->note ? " " : "",
+		event->note ? event->note : "");
+}
+
 static void describe_event(char *line, size_t size, const struct presence_event *event)
 {
 	if (event->type == PRESENCE_REV_SEEN)
@@ -97,8 +130,12 @@ static void describe_event(char *line, size_t size, const struct presence_event 
 	else if (event->type == PRESENCE_RESTORED)
 		describe_record(line, size, event);
 	else if (event->type == PRESENCE_RESTORED_DEVICE)
-		(void)snprintf(line, size, "had %s/%s/%s %lld", event->role, event->id,
-			event->device, (long long)event->last_seen_ms);
+		describe_device(line, size, event);
+	else if (event->type == PRESENCE_RESTORED_OVERRIDE)
+		(void)snprintf(line, size, "said %s/%s %s %s %lld %lld%s", event->role, event->id,
+			presence_override_name(event->override), event->note ? event->note : "-",
+			(long long)event->until_ms, (long long)event->rev,
+			event->unmatched ? " unmatched" : "");
 	else if (event->type == PRESENCE_RESYNC)
 		(void)snprintf(line, size, "say again %u", event->targets);
 	else

@@ -31,9 +31,13 @@ void rig_settle(struct rig *rig);
 struct store_stats rig_stats(struct rig *rig);
 
 /* Takes all messages, one line each, and compares. "rev 5", "is agent/a online < offline connect
- * inferred 1 1000 2000 7 note 0", "had agent/a/d 2000", "say again 2", "error ..". The rest of an
+ * inferred 1 1000 2000 7 note 0", "had agent/a/d 2000", with its status and note unless it is
+ * online without one, "said agent/a dnd note 0 5", "say again 2", "error ..". The rest of an
  * expected line after "*" is not compared. */
 void rig_assert_messages(struct rig *rig, const char *expected);
+
+/* A file as the first version of the format wrote it, for run_sql(), and what is read from it. */
+extern const char rig_format_1[], rig_from_format_1[];
 
 void write_file(const char *path, const void *data, size_t size);
 /* How many files in the folder have names that begin with begin. */

@@ -78,7 +78,7 @@ static void test_round_trip(void **state)
 		"is agent/full dnd < away override manual 3 1763769600123 1763769600456 13"
 		" gr\xc3\xbc\xc3\x9f dich 1763773200000\n"
 		"had agent/full/laptop 2000\n"
-		"had agent/full/phone 1763769600400\n"
+		"had agent/full/phone 1763769600400 online desk\n"
 		"is agent/gone offline < online keepalive inferred 0 1000 2000 23 - 0\n"
 		"is client/stranger online < offline connect inferred 1 1000 2000 5 - 0 unmatched\n"
 		"had client/stranger/stranger 2000\n");
@@ -89,6 +89,199 @@ static void test_round_trip(void **state)
 	int64_t retain_until_ms = ask_sql(
 		rig->path, "SELECT retain_until FROM subjects WHERE id = 'gone'");
 	assert_in_range(retain_until_ms - (int64_t)time(NULL) * 1000, 1, 61000);
+}
+
+/* What was said of people as a whole outlives their connections, and comes before all records. */
+static void test_overrides(void **state)
+{
+	struct rig *rig = *state;
+	struct presence_effect effect = an_override("full", PRESENCE_OVERRIDE_DND, 30, 29);
+	rig_start(rig);
+	effect.record.status = PRESENCE_DND;
+	effect.record.source = PRESENCE_MANUAL;
+	effect.record.note = effect.override_note = "Vorstellungsgespr\xc3\xa4"
+						    "ch";
+	effect.record.until_ms = effect.override_until_ms = 7000000000000;
+	put(rig->box, effect);
+
+	/* Invisible before it was ever seen: nothing but that is known at the next start. */
+	put(rig->box, an_override("hidden", PRESENCE_OVERRIDE_INVISIBLE, 31, 0));
+	effect = a_store("hidden", "phone", 0);
+	effect.record.status = PRESENCE_OFFLINE;
+	put(rig->box, effect);
+
+	/* Invisible after that: its device is remembered, and its record stays offline. */
+	put(rig->box, a_store("hushed", "phone", 32));
+	effect = an_override("hushed", PRESENCE_OVERRIDE_INVISIBLE, 34, 33);
+	effect.record.status = PRESENCE_OFFLINE;
+	effect.record.devices = 0;
+	put(rig->box, effect);
+	effect = a_store("hushed", "phone", 33);
+	effect.record.status = PRESENCE_OFFLINE;
+	effect.record.devices = 0;
+	effect.rank = PRESENCE_DND;
+	effect.device_note = "shh";
+	put(rig->box, effect);
+
+	put(rig->box, an_override("cleared", PRESENCE_OVERRIDE_AWAY, 35, 0));
+	put(rig->box, an_override("cleared", PRESENCE_OVERRIDE_NONE, 36, 0));
+	put(rig->box, an_override("changed", PRESENCE_OVERRIDE_AWAY, 37, 0));
+	put(rig->box, an_override("changed", PRESENCE_OVERRIDE_ONLINE, 38, 0));
+	effect = an_override("over", PRESENCE_OVERRIDE_DND, 39, 0);
+	effect.override_until_ms = 1000;
+	put(rig->box, effect);
+	effect = an_override("stranger", PRESENCE_OVERRIDE_AWAY, 40, 0);
+	effect.record.role = "client";
+	put(rig->box, effect);
+
+	/* Forgotten: its override is not. */
+	put(rig->box, a_store("forgotten", NULL, 41));
+	put(rig->box, an_override("forgotten", PRESENCE_OVERRIDE_DND, 42, 41));
+	put(rig->box, an_effect(PRESENCE_FORGOTTEN, "forgotten", 41));
+	rig_stop(rig);
+
+	rig_start(rig);
+	rig_settle(rig);
+	rig_assert_messages(rig,
+		"rev 42\n"
+		"said agent/changed online - 0 38\n"
+		"said agent/forgotten dnd - 0 42\n"
+		"said agent/full dnd Vorstellungsgespr\xc3\xa4"
+		"ch 7000000000000 30\n"
+		"said agent/hidden invisible - 0 31\n"
+		"said agent/hushed invisible - 0 34\n"
+		"said agent/over dnd - 1000 39\n"
+		"said client/stranger away - 0 40 unmatched\n"
+		"is agent/full dnd < offline connect manual 1 1000 2000 29"
+		" Vorstellungsgespr\xc3\xa4"
+		"ch 7000000000000\n"
+		"is agent/hushed offline < offline connect inferred 0 1000 2000 33 - 0\n"
+		"had agent/hushed/phone 2000 dnd shh\n");
+	rig_stop(rig);
+	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM overrides WHERE id = 'over'"), 0);
+	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM overrides"), 6);
+	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM devices"), 1);
+}
+
+/* Its rev alone must not be minted again. */
+static void test_rev_of_override(void **state)
+{
+	struct rig *rig = *state;
+	rig_start(rig);
+	put(rig->box, an_override("a", PRESENCE_OVERRIDE_AWAY, 98, 0));
+	put(rig->box, an_override("a", PRESENCE_OVERRIDE_NONE, 99, 0));
+	rig_stop(rig);
+	rig_start(rig);
+	rig_settle(rig);
+	rig_assert_messages(rig, "rev 99");
+	put(rig->box, an_override("b", PRESENCE_OVERRIDE_AWAY, 150, 0));
+	rig_stop(rig);
+	run_sql(rig->path, "DELETE FROM meta");
+	rig_start(rig);
+	rig_settle(rig);
+	rig_assert_messages(rig, "rev 150\nsaid agent/b away - 0 150");
+}
+
+static void put_overrides(struct rig *rig, int first, int count)
+{
+	for (int i = first; i < first + count; i++) {
+		char id[16];
+		(void)snprintf(id, sizeof(id), "u%05d", i);
+		put(rig->box, an_override(id, PRESENCE_OVERRIDE_INVISIBLE, i + 1, 0));
+	}
+}
+
+/* More overrides than messages have room: still none comes late. */
+static void test_pages_of_overrides(void **state)
+{
+	struct rig *rig = *state;
+	enum { SUBJECTS = 9001 };
+	int overrides = 0, records = 0, pages = 0;
+	rig->config.queue_max = SUBJECTS;
+	rig_start(rig);
+	put_overrides(rig, 0, SUBJECTS);
+	put(rig->box, a_store("a", "d", 1));
+	rig_stop(rig);
+	rig_start(rig);
+	for (; !records && pages < 100; pages++) {
+		rig_step(rig);
+		for (struct store_message *message = mailbox_take_message(rig->box); message;
+			message = mailbox_take_message(rig->box)) {
+			char id[16];
+			records += message->event.type == PRESENCE_RESTORED;
+			if (message->event.type == PRESENCE_RESTORED_OVERRIDE) {
+				(void)snprintf(id, sizeof(id), "u%05d", overrides++);
+				assert_string_equal(message->event.id, id);
+				assert_int_equal(records, 0);
+			}
+			store_message_destroy(message);
+		}
+	}
+	assert_int_equal(overrides, SUBJECTS);
+	assert_int_equal(records, 1);
+	assert_int_equal(pages, 3);
+}
+
+static void test_upgrade(void **state)
+{
+	struct rig *rig = *state;
+	char expected[512];
+	run_sql(rig->path, rig_format_1);
+	rig_start(rig);
+	rig_settle(rig);
+	rig_assert_messages(rig, rig_from_format_1);
+	assert_int_equal(rig_stats(rig).state, STORE_READY);
+	put(rig->box, an_override("a", PRESENCE_OVERRIDE_AWAY, 76, 0));
+	rig_stop(rig);
+	assert_int_equal(ask_sql(rig->path, "PRAGMA user_version"), 2);
+	assert_int_equal(ask_sql(rig->path, "SELECT format FROM meta"), 2);
+	rig_start(rig);
+	rig_settle(rig);
+	(void)snprintf(expected, sizeof(expected), "rev 77\nsaid agent/a away - 0 76\n%s",
+		strchr(rig_from_format_1, '\n') + 1);
+	rig_assert_messages(rig, expected);
+	rig_stop(rig);
+	assert_int_equal(count_files(rig->folder, "presence.db.corrupt"), 0);
+}
+
+/* Whenever it is killed, the file is of one format or the other, and nothing is missing. */
+static void test_killed_in_upgrade(void **state)
+{
+	struct rig *rig = *state;
+	int upgraded = 0;
+	for (int round = 0; round < 40; round++) {
+		int status;
+		char path[4096];
+		run_sql(rig->path, rig_format_1);
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0) {
+			rig_start(rig);
+			rig_settle(rig);
+			_exit(0);
+		}
+		const struct timespec wait = { .tv_nsec = round * 400000L };
+		(void)nanosleep(&wait, NULL);
+		assert_int_equal(kill(child, SIGKILL), 0);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		int64_t format = ask_sql(rig->path, "PRAGMA user_version");
+		upgraded += format == 2;
+		assert_int_equal(format, ask_sql(rig->path, "SELECT format FROM meta"));
+		assert_int_equal(format - 1,
+			ask_sql(rig->path,
+				"SELECT count(*) FROM sqlite_schema"
+				" WHERE name = 'overrides'"));
+		rig_start(rig);
+		rig_settle(rig);
+		rig_assert_messages(rig, rig_from_format_1);
+		rig_kill(rig);
+		assert_int_equal(remove(rig->path), 0);
+		(void)snprintf(path, sizeof(path), "%.4000s-wal", rig->path);
+		(void)remove(path);
+		(void)snprintf(path, sizeof(path), "%.4000s-shm", rig->path);
+		(void)remove(path);
+	}
+	print_message("%d of 40 were upgraded when killed\n", upgraded);
 }
 
 static void test_refresh(void **state)
@@ -288,11 +481,21 @@ static void test_foreign_rows(void **state)
 		"UPDATE subjects SET reason = 'mood', note = NULL WHERE id = 'i'",
 		"UPDATE subjects SET devices = 4294967296 WHERE id = 'j'",
 		"UPDATE devices SET device = char(10) WHERE id = 'k'",
-		"UPDATE subjects SET note = printf('%05000d', 7) WHERE id = 'l'",
+		"UPDATE subjects SET note = printf('%0129d', 7) WHERE id = 'l'",
+		"UPDATE devices SET rank = 4 WHERE id = 'n'",
+		"UPDATE devices SET note = char(10) WHERE id = 'o'",
+		"UPDATE overrides SET override = 'none' WHERE id = 'p'",
+		"UPDATE overrides SET override = 'busy' WHERE id = 'q'",
+		"UPDATE overrides SET id = '' WHERE id = 'r'",
+		"UPDATE overrides SET until = -1 WHERE id = 's'",
+		"UPDATE overrides SET note = printf('%0129d', 7) WHERE id = 't'",
+		"UPDATE overrides SET rev = -1 WHERE id = 'u'",
 	};
 	rig_start(rig);
-	for (char id[] = "a"; *id <= 'm'; ++*id)
+	for (char id[] = "a"; *id <= 'o'; ++*id)
 		put(rig->box, a_store(id, "d", 1));
+	for (char id[] = "p"; *id <= 'v'; ++*id)
+		put(rig->box, an_override(id, PRESENCE_OVERRIDE_DND, 2, 0));
 	rig_stop(rig);
 	for (size_t i = 0; i < sizeof(changes) / sizeof(*changes); i++)
 		run_sql(rig->path, changes[i]);
@@ -300,11 +503,14 @@ static void test_foreign_rows(void **state)
 	rig_settle(rig);
 	rig_assert_messages(rig,
 		"rev *\n"
+		"said agent/v dnd - 0 2\n"
 		"is agent/a online *\n"
 		"had agent/a/d 2000\n"
 		"is agent/k online *\n"
 		"is agent/m online *\n"
 		"had agent/m/d 2000\n"
+		"is agent/n online *\n"
+		"is agent/o online *\n"
 		"warning state file *\n");
 }
 
@@ -318,7 +524,7 @@ static void test_threaded(void **state)
 	for (int i = 0; i < 500; i++) {
 		char id[16];
 		(void)snprintf(id, sizeof(id), "u%05d", i);
-		struct presence_effect effect = a_store(id, "d", i);
+		struct presence_effect effect = a_store(id, "d", i + 1);
 		struct store_stats stats;
 		store_put(store, &effect, now_ms());
 		store_get_stats(store, now_ms(), &stats);
@@ -414,6 +620,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_first_start),
 		TEST(test_round_trip),
+		TEST(test_overrides),
+		TEST(test_rev_of_override),
+		TEST(test_pages_of_overrides),
+		TEST(test_upgrade),
+		TEST(test_killed_in_upgrade),
 		TEST(test_refresh),
 		TEST(test_rev_stays),
 		TEST(test_forget_then_back),

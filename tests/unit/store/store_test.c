@@ -178,6 +178,34 @@ static void test_work(void **state)
 	assert_int_equal(fake->destroyed, 1);
 }
 
+/* What a kind does not keep never reaches its worker. */
+static void test_passes_over(void **state)
+{
+	static const enum presence_effect_type all[] = { PRESENCE_PUBLISH, PRESENCE_DEVICE,
+		PRESENCE_ACTIVITY, PRESENCE_STORE, PRESENCE_STORE_OVERRIDE, PRESENCE_FORGOTTEN,
+		PRESENCE_REFRESH, PRESENCE_RESYNCED };
+	const struct store_config config = { .node = "b1", .queue_max = 100 };
+	struct store_ops ops = fake_ops;
+	struct store_stats stats;
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		ops.keeps_activities = round;
+		fake->takes_nothing = true;
+		struct store *store = store_create(&ops, &config);
+		assert_non_null(store);
+		for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+			struct presence_effect effect = an_effect(all[i], "a", 1);
+			effect.conversation = "c";
+			store_put(store, &effect, 1);
+		}
+		store_get_stats(store, 1, &stats);
+		assert_int_equal(stats.queue, 5 + 5 + round);
+		fake->takes_nothing = false;
+		assert_true(store_destroy(store, WAIT_MAX_MS));
+	}
+	assert_int_equal(fake->taken, 5 + 6);
+}
+
 static void test_waits_until(void **state)
 {
 	(void)state;
@@ -333,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_work, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_passes_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_waits_until, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_spinning, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),

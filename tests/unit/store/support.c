@@ -33,6 +33,23 @@ struct presence_effect a_store(const char *id, const char *device, int64_t rev)
 	return effect;
 }
 
+struct presence_effect an_override(
+	const char *id, enum presence_override override, int64_t rev, int64_t record_rev)
+{
+	struct presence_effect effect = an_effect(PRESENCE_STORE_OVERRIDE, id, record_rev);
+	effect.override = override;
+	effect.override_rev = rev;
+	return effect;
+}
+
+struct presence_effect an_activity(const char *id, const char *conversation, bool active)
+{
+	struct presence_effect effect = an_effect(PRESENCE_ACTIVITY, id, 0);
+	effect.conversation = conversation;
+	effect.active = active;
+	return effect;
+}
+
 void put(struct mailbox *box, struct presence_effect effect)
 {
 	assert_int_equal(mailbox_put(box, &effect, 1), PRESENCE_OK);
@@ -40,17 +57,18 @@ void put(struct mailbox *box, struct presence_effect effect)
 
 void assert_waiting(struct mailbox *box, const char *expected)
 {
-	static const char letters[] = "PSRFOVAD";
+	static const char letters[] = "PSRFOEVD";
 	char seen[4096] = "";
 	size_t count, length = 0, listed = 0;
 	for (struct store_item *item = mailbox_take(box, SIZE_MAX, &count), *next; item;
 		item = next) {
 		const struct presence_effect *effect = &item->effect;
+		const char *part = effect->device ? effect->device : effect->conversation;
 		next = item->next;
 		length += (size_t)snprintf(seen + length, sizeof(seen) - length, "%s%c%s%s%s%s %d",
 			length ? ", " : "", letters[effect->type], effect->record.id ? " " : "",
-			effect->record.id ? effect->record.id : "", effect->device ? "/" : "",
-			effect->device ? effect->device : "", (int)effect->record.rev);
+			effect->record.id ? effect->record.id : "", part ? "/" : "",
+			part ? part : "", (int)effect->record.rev);
 		assert_true(length < sizeof(seen));
 		store_item_destroy(item);
 		listed++;

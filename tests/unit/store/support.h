@@ -22,10 +22,14 @@
 
 /* Effects of agent/<id>. */
 struct presence_effect a_store(const char *id, const char *device, int64_t rev);
+/* What is said of it as a whole; an OVERRIDE_NONE: no more. record_rev 0: it is not published. */
+struct presence_effect an_override(
+	const char *id, enum presence_override override, int64_t rev, int64_t record_rev);
+struct presence_effect an_activity(const char *id, const char *conversation, bool active);
 struct presence_effect an_effect(enum presence_effect_type type, const char *id, int64_t rev);
 
 void put(struct mailbox *box, struct presence_effect effect);
-/* Takes all and writes them as "S a/d1 5, F a 6, ..": type, id, device, rev. */
+/* Takes all and writes them as "S a/d1 5, F a 6, ..": type, id, device or conversation, rev. */
 void assert_waiting(struct mailbox *box, const char *expected);
 /* Takes the next message; it is a failure when there is none. */
 struct store_message *take_message(struct mailbox *box);

@@ -235,11 +235,14 @@ void client_asks(struct plugin *plugin, struct mosquitto *pointer)
 
 bool client_is_replaced(const struct plugin *plugin, const struct client *client)
 {
-	const char *id = mosquitto_client_id(client->pointer);
+	const char *id = mosquitto_client_id(client->pointer), *theirs;
 	const struct client *other = plugin->pending_first;
-	while (other && (other == client || strcmp(mosquitto_client_id(other->pointer), id) != 0))
-		other = other->next_pending;
-	return other != NULL;
+	for (; id && other; other = other->next_pending) {
+		theirs = mosquitto_client_id(other->pointer);
+		if (other != client && theirs && !strcmp(theirs, id))
+			return true;
+	}
+	return false;
 }
 
 void clients_promote(struct plugin *plugin)

@@ -83,9 +83,17 @@ static void refuse(struct plugin *plugin, const struct mosquitto *pointer, const
 	plugin_refuse(plugin, REFUSED_PUBLISH, mosquitto_client_id(pointer), topic);
 }
 
+/* As often as by a command. */
 static void declare(
-	struct plugin *plugin, const struct client *client, const struct declaration *declaration)
+	struct plugin *plugin, struct client *client, const struct declaration *declaration)
 {
+	const struct options *options = plugin->options;
+	if (!rate_take(&client->commands, clock_now_us(), options->command_rate,
+		    options->command_burst)) {
+		plugin_refuse(plugin, REFUSED_COMMAND_RATE, mosquitto_client_id(client->pointer),
+			"more declarations than command_rate allows: they are not taken");
+		return;
+	}
 	int err = plugin_feed(plugin,
 		(struct presence_event){
 			.type = PRESENCE_DECLARE,
@@ -103,7 +111,7 @@ static void hear_will(struct plugin *plugin, const struct client *client)
 		plugin, (struct presence_event){ .type = PRESENCE_WILL, .token = client->token });
 }
 
-static void take(struct plugin *plugin, const struct client *client)
+static void take(struct plugin *plugin, struct client *client)
 {
 	char own[PRESENCE_TOPIC_MAX];
 	if (client->held->is_declaration) {

@@ -52,18 +52,17 @@ const struct option options_table[] = {
 			"several levels; no wildcards, no $ at the start." },
 	{ .key = "typing_topic", .kind = OPTION_TOPIC, FIELD(typing_topic),
 		.fallback = "typing",
-		.text = "Where a later version publishes who is typing, as "
-			"<typing_topic>/<conversation>/<role>/<id>. Clients are refused to "
-			"publish there from now on." },
+		.text = "Who is typing, or recording, is published, not retained, on "
+			"<typing_topic>/<conversation>/<role>/<id>." },
 	{ .key = "payload_format", .kind = OPTION_WORD, FIELD(payload_format),
 		.fallback = "json", .words = payload_formats,
 		.text = "What a record looks like: json, or text for the bare status (online, "
 			"away, dnd, offline) and nothing else." },
 	{ .key = "device_topics", .kind = OPTION_BOOL, FIELD(device_topics),
 		.fallback = "false",
-		.later = true,
-		.text = "Also publish each device of a subject, on "
-			"<topic>/<role>/<id>/devices/<device>." },
+		.text = "Also publish each device of a subject, retained, on "
+			"<topic>/<role>/<id>/devices/<device>: as it is at the moment, without "
+			"grace." },
 	{ .key = "offline_retain_for", .kind = OPTION_DURATION, FIELD(offline_retain_for_ms),
 		.fallback = "7d", .min = SECOND / 10, .max = YEARS,
 		.reloads = true,
@@ -124,17 +123,17 @@ const struct option options_table[] = {
 			"redis_url or state_file." },
 	{ .key = "heartbeat_interval", .kind = OPTION_DURATION, FIELD(heartbeat_interval_ms),
 		.fallback = "20s", .min = SECOND, .max = HOUR,
-		.reloads = true, .later = true,
+		.reloads = true,
 		.text = "How often a client that sends heartbeats is expected to, unless it "
 			"says otherwise." },
 	{ .key = "heartbeat_misses", .kind = OPTION_COUNT32, FIELD(heartbeat_misses),
 		.fallback = "3", .min = 1, .max = 100,
-		.reloads = true, .later = true,
+		.reloads = true,
 		.text = "After so many intervals without a heartbeat the device is down, "
 			"whatever its connection looks like." },
 	{ .key = "away_after", .kind = OPTION_DURATION, FIELD(away_after_ms),
 		.fallback = "0", .max = 7 * DAY,
-		.reloads = true, .later = true,
+		.reloads = true,
 		.text = "A device that published nothing for so long is away; 0: never. "
 			"Concerns only devices that declared nothing themselves." },
 	{ .section = "Who may what",
@@ -149,25 +148,31 @@ const struct option options_table[] = {
 			"whatever their password. No effect on 2.1." },
 	{ .key = "topic_guard", .kind = OPTION_WORD, FIELD(topic_guard),
 		.fallback = "auto", .words = topic_guards,
-		.later = true,
 		.text = "What clients publish on presence topics is refused in any case; this "
 			"refuses their wills there, too. auto: on where that changes nothing "
-			"else, which is 2.1; on 2.0, defer where other access control exists, "
-			"allow where none does, or off." },
+			"else, which is 2.1; off on 2.0, where the plugin cannot stay out of the "
+			"rest: there, defer if the broker has other access control (acl_file, "
+			"dynamic-security; with none of that everything would be refused), allow "
+			"if it has none (otherwise everything would be allowed), or off. On 2.1 "
+			"defer and allow mean auto. The plugin must come before others that "
+			"control access." },
 	{ .key = "admin_roles", .kind = OPTION_LIST, FIELD(admin_roles),
 		.fallback = "admin", .max = OPTION_ITEMS_MAX,
-		.reloads = true, .later = true,
+		.reloads = true,
 		.text = "Who may command others: clients whose username, proved by a password, "
-			"has one of these roles in an identity username pattern." },
+			"has one of these roles by an identity username pattern. Nobody, if "
+			"there is no such pattern, or with auth_mode allow. Where a broker asks "
+			"nobody for a password, anybody can take such a name." },
 	{ .key = "control_open", .kind = OPTION_BOOL, FIELD(control_open),
 		.fallback = "false",
-		.reloads = true, .later = true,
+		.reloads = true,
 		.text = "Believe the client id where a proved username is needed. For "
 			"demonstrations only." },
 	{ .key = "command_rate", .kind = OPTION_RATE,
 		.fallback = "10/s burst 20", .min = 1, .max = 10000,
-		.reloads = true, .later = true,
-		.text = "How many commands a client may send a second, and at once." },
+		.reloads = true,
+		.text = "How many commands a client may send a second, and at once. More are "
+			"not carried out, and one a second of them is told so." },
 	{ .section = "Limits",
 		.key = "subjects_max", .kind = OPTION_COUNT32, FIELD(subjects_max),
 		.fallback = "100000", .min = 1, .max = 10000000,

@@ -36,6 +36,21 @@ void effect_add_store(struct presence *core, struct presence_effects *effects,
 		effect->device_note = device->note;
 }
 
+void effect_add_override(struct presence *core, struct presence_effects *effects,
+	const struct subject *subject, int64_t rev, int64_t previous_rev, int64_t now_ms)
+{
+	const struct override *override = subject->override;
+	struct presence_effect *effect = effect_add(
+		core, effects, PRESENCE_STORE_OVERRIDE, subject, now_ms);
+	effect->previous_rev = previous_rev;
+	effect->override_rev = rev;
+	if (!override)
+		return;
+	effect->override = override->what;
+	effect->override_note = override->note[0] ? override->note : NULL;
+	effect->override_until_ms = override->until_ms;
+}
+
 void effect_add_device(struct presence *core, struct presence_effects *effects,
 	const struct device *device, enum presence_reason reason, int64_t now_ms)
 {

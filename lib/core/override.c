@@ -93,21 +93,6 @@ static int64_t apply(struct presence *core, struct subject *subject, struct over
 	return previous_rev;
 }
 
-static void add_store(struct presence *core, struct presence_effects *effects,
-	const struct subject *subject, const struct presence_event *event, int64_t rev,
-	int64_t previous_rev)
-{
-	struct presence_effect *effect = effect_add(
-		core, effects, PRESENCE_STORE_OVERRIDE, subject, event->now_ms);
-	effect->previous_rev = previous_rev;
-	effect->override = event->override;
-	effect->override_rev = rev;
-	if (!subject->override)
-		return;
-	effect->override_note = subject->override->note[0] ? subject->override->note : NULL;
-	effect->override_until_ms = subject->override->until_ms;
-}
-
 /* The subject may never have been here: what is said of it waits for it. */
 static int find_or_add(
 	struct presence *core, const struct presence_event *event, struct subject **subject)
@@ -131,7 +116,7 @@ static int clear(
 		return PRESENCE_ENOENT;
 	int64_t previous_rev = apply(core, subject, NULL, event, PRESENCE_REASON_OVERRIDE, effects);
 	int64_t rev = state_mint_rev(core, event->wall_ms);
-	add_store(core, effects, subject, event, rev, previous_rev);
+	effect_add_override(core, effects, subject, rev, previous_rev, event->now_ms);
 	return PRESENCE_OK;
 }
 
@@ -152,7 +137,7 @@ int override_set(
 	int64_t previous_rev = apply(
 		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
 	override->rev = state_mint_rev(core, event->wall_ms);
-	add_store(core, effects, subject, event, override->rev, previous_rev);
+	effect_add_override(core, effects, subject, override->rev, previous_rev, event->now_ms);
 	return PRESENCE_OK;
 }
 
@@ -186,13 +171,13 @@ int override_restore(
 	return PRESENCE_OK;
 }
 
+/* Told like one that was cleared: no other clock need agree on when it ended. */
 void override_expire(struct presence *core, struct override *override,
 	const struct presence_event *event, struct presence_effects *effects)
 {
 	struct subject *subject = override->subject;
-	int64_t rev = subject->rev;
 	int64_t previous_rev = apply(
 		core, subject, NULL, event, PRESENCE_REASON_OVERRIDE_EXPIRED, effects);
-	if (subject->rev != rev)
-		effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+	int64_t rev = state_mint_rev(core, event->wall_ms);
+	effect_add_override(core, effects, subject, rev, previous_rev, event->now_ms);
 }

@@ -140,17 +140,30 @@ static int linger(struct presence *core, struct subject *subject,
 	return PRESENCE_OK;
 }
 
+static void store_down(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct presence_effect *effect = effect_add(
+		core, effects, PRESENCE_STORE, NULL, event->now_ms);
+	effect->record.role = event->role;
+	effect->record.id = event->id;
+	effect->device = event->device;
+}
+
 int restore_device(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	struct subject *subject = subject_find(core, event->role, event->id);
-	if (!subject)
-		return PRESENCE_ENOENT;
+	if (!subject) {
+		/* Nothing was published of it: the store need only hear that it is down. */
+		store_down(core, event, effects);
+		return PRESENCE_OK;
+	}
 	if (device_find(subject, event->device))
 		return PRESENCE_OK;
 	bool in_time = grace_end_ms(core, event->now_ms) > event->now_ms;
 	if (!subject->judge && !(subject->devices && in_time)) {
-		/* Judged without it: the store need only hear that it is down. */
+		/* Judged without it. */
 		effect_add_store(core, effects, subject, NULL, 0, event->now_ms);
 		effects->item[0].device = event->device;
 		return PRESENCE_OK;

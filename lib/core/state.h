@@ -201,6 +201,9 @@ struct presence_effect *effect_add(struct presence *core, struct presence_effect
 void effect_add_store(struct presence *core, struct presence_effects *effects,
 	const struct subject *subject, const struct device *device, int64_t previous_rev,
 	int64_t now_ms);
+/* What is said of subject as a whole, under that rev; without an override: that it is no more. */
+void effect_add_override(struct presence *core, struct presence_effects *effects,
+	const struct subject *subject, int64_t rev, int64_t previous_rev, int64_t now_ms);
 /* What device shows on its own topic; offline when its subject is hidden. */
 void effect_add_device(struct presence *core, struct presence_effects *effects,
 	const struct device *device, enum presence_reason reason, int64_t now_ms);

@@ -78,6 +78,10 @@ static void say_step(
 		core->say_device = subject->devices;
 		if (core->say_targets & PRESENCE_TARGET_TOPIC && !subject->judge && subject->rev)
 			subject_publish_again(core, subject, event, effects);
+		/* Before its devices: without it, who is invisible would be online. */
+		if (core->say_targets & PRESENCE_TARGET_STORE && subject->override)
+			effect_add_override(
+				core, effects, subject, subject->override->rev, 0, event->now_ms);
 	}
 	struct device *device = core->say_device;
 	say_device(core, subject, device, event, effects);

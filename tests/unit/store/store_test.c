@@ -194,7 +194,8 @@ static void test_passes_over(void **state)
 		struct store *store = store_create(&ops, &config);
 		assert_non_null(store);
 		for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-			struct presence_effect effect = an_effect(all[i], "a", 1);
+			struct presence_effect effect = an_effect(
+				all[i], all[i] == PRESENCE_RESYNCED ? NULL : "a", 1);
 			effect.conversation = "c";
 			store_put(store, &effect, 1);
 		}

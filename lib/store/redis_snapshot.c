@@ -67,6 +67,8 @@ static bool post_row(struct redis_writer *writer, const redisReply *row)
 	read_record(record, &event.record);
 	event.record.role = role;
 	event.record.id = id;
+	/* Redis does not hold whether a rule matched; this is the role of whom none did. */
+	event.unmatched = !strcmp(role, "client");
 	if (page->part == 0 && mailbox_post_event(writer->box, &event))
 		return false;
 	if (page->part == 0)

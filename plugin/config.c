@@ -184,6 +184,31 @@ int config_start_stores(struct plugin *plugin)
 	return err;
 }
 
+/* Both texts have a line for each option, in the same order. */
+static void log_changes(const struct options *running, const struct options *next)
+{
+	char *before = NULL, *after = NULL, *rest_before, *rest_after;
+	int changes = 0;
+	if (options_print(running, &before) || options_print(next, &after))
+		goto out;
+	char *was = strtok_r(before, "\n", &rest_before);
+	char *is = strtok_r(after, "\n", &rest_after);
+	while (was && is) {
+		if (strcmp(was, is)) {
+			log_line(LOG_NOTICE, "%s now reads %s; it was %s", next->config_file, is,
+				was);
+			changes++;
+		}
+		was = strtok_r(NULL, "\n", &rest_before);
+		is = strtok_r(NULL, "\n", &rest_after);
+	}
+out:
+	if (!changes)
+		log_line(LOG_NOTICE, "%s read again: nothing has changed", next->config_file);
+	free(before);
+	free(after);
+}
+
 void config_reload(struct plugin *plugin)
 {
 	const char *fixed = NULL;
@@ -206,8 +231,8 @@ void config_reload(struct plugin *plugin)
 	}
 	if (!plugin->options->control_open)
 		control_warn(next);
+	log_changes(plugin->options, next);
 	options_destroy(plugin->options);
 	plugin->options = next;
 	config_apply(plugin);
-	log_line(LOG_NOTICE, "options read again from %s", next->config_file);
 }

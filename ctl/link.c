@@ -96,10 +96,12 @@ static enum ctl_exit wait_answer(
 		alive = link_wait(link, NULL, 0, left);
 	if (link->answered)
 		return link->connack ? refused(link, settings, problem) : CTL_OK;
+	if (!alive && link_is_tls(settings))
+		return link_refuse_tls(place, link->error, problem);
 	if (!alive)
 		return link_refuse(problem, CTL_UNREACHABLE,
-			"%s closed the connection without a word; is it an MQTT port, and with TLS "
-			"(--cafile) or without?",
+			"%s closed the connection without a word; is it an MQTT port, and one "
+			"that needs TLS (--cafile)?",
 			place);
 	return link_refuse(problem, CTL_UNREACHABLE,
 		"%s: connected, but no answer in %" PRId64 " ms; is it an MQTT broker?", place,
@@ -110,6 +112,7 @@ enum ctl_exit link_open(
 	struct link *link, const struct settings *settings, char problem[LINK_PROBLEM_MAX])
 {
 	link->answered = link->lost = false;
+	link->error = 0;
 	link->suback_id = link->puback_id = 0;
 	if (!settings->id && !link->id[0])
 		make_id(link);
@@ -176,8 +179,10 @@ bool link_wait(struct link *link, struct pollfd *others, nfds_t count, int64_t t
 		err = mosquitto_loop_write(link->mosquitto, 1);
 	if (!err)
 		err = mosquitto_loop_misc(link->mosquitto);
-	if (err)
+	if (err) {
 		link->lost = true;
+		link->error = err;
+	}
 	return !link->lost;
 }
 

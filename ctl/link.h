@@ -31,6 +31,7 @@ struct link {
 	char id[LINK_ID_MAX]; /* when settings name none */
 	struct mosquitto *mosquitto;
 	bool answered, lost;
+	int error;                /* of the library, when it was lost; 0: the broker ended it */
 	int connack;              /* its code, once answered */
 	int suback_id, puback_id; /* of the last ones that came */
 	int suback_code, puback_code;

@@ -22,7 +22,7 @@ enum ctl_exit link_refuse(
 	return end;
 }
 
-static bool is_tls(const struct settings *settings)
+bool link_is_tls(const struct settings *settings)
 {
 	return settings->cafile || settings->capath || settings->tls_os_certs;
 }
@@ -31,7 +31,7 @@ static int port_of(const struct settings *settings)
 {
 	if (settings->port)
 		return (int)settings->port;
-	return is_tls(settings) ? PORT_TLS : PORT;
+	return link_is_tls(settings) ? PORT_TLS : PORT;
 }
 
 void link_place(const struct settings *settings, char *place, size_t size)
@@ -79,7 +79,7 @@ enum ctl_exit link_prepare(
 	if (err)
 		return link_refuse(problem, err == MOSQ_ERR_NOMEM ? CTL_TROUBLE : CTL_USAGE,
 			"the connection's options: %s", mosquitto_strerror(err));
-	return is_tls(settings) ? prepare_tls(link->mosquitto, settings, problem) : CTL_OK;
+	return link_is_tls(settings) ? prepare_tls(link->mosquitto, settings, problem) : CTL_OK;
 }
 
 static void ignore_signal(int number)
@@ -104,6 +104,15 @@ static void set_alarm(int64_t timeout_ms)
 		(void)sigaction(SIGALRM, &action, NULL);
 }
 
+enum ctl_exit link_refuse_tls(const char *place, int err, char problem[LINK_PROBLEM_MAX])
+{
+	/* The library tells no more than that, and on some versions not even that. */
+	return link_refuse(problem, CTL_UNREACHABLE,
+		"%s: TLS failed%s; is that a TLS port, does --cafile name the authority of the "
+		"broker's certificate, and is the host's name in it?",
+		place, err && err != MOSQ_ERR_TLS ? ", or the broker ended it" : "");
+}
+
 static enum ctl_exit explain(const struct settings *settings, const char *place, int err,
 	int number, char problem[LINK_PROBLEM_MAX])
 {
@@ -121,10 +130,7 @@ static enum ctl_exit explain(const struct settings *settings, const char *place,
 			"%s: nobody listens there; does the broker run, and is this its port (-p)?",
 			place);
 	if (err == MOSQ_ERR_TLS)
-		return link_refuse(problem, CTL_UNREACHABLE,
-			"%s: TLS failed; is that a TLS port, does --cafile name the authority of "
-			"the broker's certificate, and is the host's name in it?",
-			place);
+		return link_refuse_tls(place, err, problem);
 	return link_refuse(problem, CTL_UNREACHABLE, "%s: %s", place,
 		err == MOSQ_ERR_ERRNO ? strerror(number) : mosquitto_strerror(err));
 }

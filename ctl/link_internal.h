@@ -14,6 +14,11 @@ enum ctl_exit link_prepare(
 enum ctl_exit link_connect(
 	struct link *link, const struct settings *settings, char problem[LINK_PROBLEM_MAX]);
 
+bool link_is_tls(const struct settings *settings);
+
+/* A connection with TLS ended before the broker's word, with this error of the library. */
+enum ctl_exit link_refuse_tls(const char *place, int err, char problem[LINK_PROBLEM_MAX]);
+
 /* "host:port" or the socket's path, for messages. */
 void link_place(const struct settings *settings, char *place, size_t size);
 

@@ -200,8 +200,20 @@ def test_a_stopped_table_gives_the_terminal_back(world, screen, presencectl):
     screen.assert_sane()
 
 
+def test_a_row_goes_when_its_subject_is_forgotten(make_world, screen, presencectl):
+    world = make_world(options={"offline_retain_for": "300ms"})
+    subject, client = world.agent()
+    table(screen, presencectl, world)
+    screen.wait_row(subject, "online")
+    client.rst()
+    screen.wait(lambda text: subject not in text, "it is gone")
+    screen.keys("q")
+    screen.assert_sane()
+
+
 def test_the_table_comes_back_after_a_restart(make_world, screen, presencectl):
-    world = make_world(store="state_file")
+    """Afresh: with no store, the broker does not know who was there before."""
+    world = make_world()
     subject, _ = world.agent()
     table(screen, presencectl, world)
     screen.wait_row(subject, "online")
@@ -211,7 +223,8 @@ def test_the_table_comes_back_after_a_restart(make_world, screen, presencectl):
     world.start()
     later, _ = world.agent()
     screen.wait_row(later, "online", seconds=25)
-    assert "connecting again" not in screen.text()
+    text = screen.text()
+    assert "connecting again" not in text and subject not in text
     screen.keys("q")
     screen.assert_sane()
 
@@ -331,6 +344,37 @@ def test_ways_to_connect(make_world, ctl, tmp_path):
         Path(socket_path).unlink(missing_ok=True)
 
 
+def certificate(folder, name):
+    """A key, and a certificate for localhost signed by itself."""
+    key, cert = folder / f"{name}.key", folder / f"{name}.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return key, cert
+
+
+def test_tls(make_world, ctl, tmp_path):
+    key, cert = certificate(tmp_path, "broker")
+    _, other = certificate(tmp_path, "other")
+    port = free_port()
+    world = make_world(tail=f"listener {port} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n")
+    world.agent()
+    once = ["watch", "-C", "1", "-p", port]
+    found = ctl(None, *once, "--cafile", cert)
+    assert found.returncode == OK and " online " in found.stdout, found
+    found = ctl(None, *once, "--cafile", cert, "--tls-version", "tlsv1.2")
+    assert found.returncode == OK, found
+    for words in (["--cafile", other], ["-L", f"mqtts://localhost:{port}"],
+                  ["--cafile", cert, "-h", "127.0.0.1"]):
+        found = ctl(None, *once, *words)
+        assert found.returncode == UNREACHABLE and "TLS failed" in found.stderr, (words, found)
+    found = ctl(None, *once, "--cafile", cert, "-h", "127.0.0.1", "--insecure")
+    assert found.returncode == OK, found
+    found = ctl(None, *once)
+    assert found.returncode == UNREACHABLE and "needs TLS (--cafile)" in found.stderr
+    assert ctl(None, *once, "--cafile", tmp_path / "nothing").returncode == USAGE
+
+
 def test_a_wrong_password_is_a_no(make_world, ctl, tmp_path):
     path = passwords(tmp_path / "passwords", "admin.ops", "right")
     world = make_world(anonymous=False, tail=f"password_file {path}\nallow_anonymous false\n",
@@ -354,6 +398,20 @@ def test_somebody_silent(ctl):
         port = server.getsockname()[1]
         found = ctl(None, "list", "-h", "127.0.0.1", "-p", port, "--timeout", "300ms", seconds=10)
     assert found.returncode == UNREACHABLE and "is it an MQTT broker?" in found.stderr, found
+
+
+def test_somebody_who_does_not_even_accept(ctl):
+    """A full queue of connections: the kernel would try for minutes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server:
+        port, waiting = server.getsockname()[1], []
+        for _ in range(4):
+            waiting.append(socket.socket())
+            waiting[-1].setblocking(False)
+            waiting[-1].connect_ex(("127.0.0.1", port))
+        found = ctl(None, "list", "-h", "127.0.0.1", "-p", port, "--timeout", "500ms", seconds=10)
+        for one in waiting:
+            one.close()
+    assert found.returncode == UNREACHABLE and "no connection in 500 ms" in found.stderr, found
 
 
 def test_a_mistake_on_the_command_line(ctl):

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 

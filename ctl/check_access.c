@@ -114,7 +114,7 @@ static bool overlap(const char *a, const char *b)
 }
 
 struct rights {
-	bool read_presence, write_control;
+	bool read_presence, write_presence, write_control;
 };
 
 /* One line of an acl_file: "topic read presence/#", "pattern readwrite x/%u". */
@@ -143,10 +143,12 @@ static void read_rule(struct rights *rights, char *line, const char *presence)
 	}
 	rest[strcspn(rest, "\r")] = '\0';
 	rights->read_presence = rights->read_presence || (read && overlap(rest, presence));
+	rights->write_presence = rights->write_presence || (write && overlap(rest, presence));
 	rights->write_control = rights->write_control || (write && overlap(rest, control_topic));
 }
 
-static void check_acl_file(struct check *check, const struct conf_line *line)
+/* True when its rules let somebody write presence. */
+static bool check_acl_file(struct check *check, const struct conf_line *line)
 {
 	size_t length;
 	struct rights rights = { 0 };
@@ -157,7 +159,7 @@ static void check_acl_file(struct check *check, const struct conf_line *line)
 			check_note(check, errno == ENOENT ? CHECK_ERROR : CHECK_WARNING, CHECK_ALL,
 				line, "%s cannot be read: %s", line->value, strerror(errno)),
 			"correct the path, or run this as a user who may read it");
-		return;
+		return false;
 	}
 	(void)snprintf(presence, sizeof(presence), "%s/+/+",
 		check->options ? check->options->topic : "presence");
@@ -177,16 +179,33 @@ static void check_acl_file(struct check *check, const struct conf_line *line)
 				"no rule in %s lets anybody write to %s: nobody can send commands",
 				line->value, control_topic),
 			"add there: pattern write %s", control_topic);
+	return rights.write_presence;
+}
+
+/* Publishing is refused in any case, last wills only by topic_guard, which 2.0 does not do by
+ * itself. */
+static void check_wills(struct check *check, bool others_decide)
+{
+	enum topic_guard guard = check->options->topic_guard;
+	if (guard != TOPIC_GUARD_AUTO && guard != TOPIC_GUARD_OFF)
+		return;
+	check_fix(check_note(check, CHECK_WARNING, guard == TOPIC_GUARD_OFF ? CHECK_ALL : CHECK_2_0,
+			  option_line(check, "topic_guard"),
+			  "topic_guard %s does not keep last wills from being published under %s/",
+			  guard == TOPIC_GUARD_OFF ? "off" : "auto", check->options->topic),
+		"plugin_opt_topic_guard %s",
+		others_decide ? "defer" : "allow, or an acl_file that lets nobody write there");
 }
 
 void check_rights(struct check *check)
 {
 	const struct conf_line *acl = conf_find(&check->conf, "acl_file");
 	const struct conf_line *found = acl ? acl : other_plugin(check);
-	if (acl)
-		check_acl_file(check, acl);
+	bool may_write = acl ? check_acl_file(check, acl) : true;
 	if (!check->options)
 		return;
+	if (may_write)
+		check_wills(check, found != NULL);
 	if (found && check->options->topic_guard == TOPIC_GUARD_ALLOW)
 		check_fix(
 			check_note(check, CHECK_ERROR, CHECK_2_0, option_line(check, "topic_guard"),

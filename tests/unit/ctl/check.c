@@ -144,7 +144,7 @@ static void test_config_file(void **state)
 	assert_non_null(strstr(found, expected));
 	(void)snprintf(expected, sizeof(expected), "%s:6: error: queue_max: ", options);
 	assert_non_null(strstr(found, expected));
-	assert_non_null(strstr(found, "3 errors, 0 warnings"));
+	assert_non_null(strstr(found, "3 errors, 1 warning"));
 	free(found);
 	(void)remove(options);
 	found = judge(conf, CHECK_ALL, &end);

@@ -46,8 +46,7 @@ static void anything_else_is_refused(void **state)
 	static const char *const wrong[] = { "", "Online", "online ", " online", "\"online\"",
 		"invisible", "onlineonlineonlineonline", "1", "[]", "{}", "{\"status\":1}",
 		"{\"status\":\"invisible\"}", "{\"status\":\"away\"", "{\"status\":\"away\"}x",
-		"{\"status\":\"away\",\"note\":1}",
-		"{\"status\":\"away\",\"note\":\"a\\u0000b\"}",
+		"{\"status\":\"away\",\"note\":1}", "{\"status\":\"away\",\"note\":\"a\\u0000b\"}",
 		"{\"status\":\"away\",\"note\":\"a\\nb\"}", "{\"status\":\"away\\u0000\"}",
 		"{\"status\":\"away\",\"note\":\"\xff\"}",
 		"{\"status\":\"away\",\"a\":[[[[[[[[[[1]]]]]]]]]]}" };

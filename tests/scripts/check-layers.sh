@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-# Includes point downwards only: core < wire < store < plugin. Core is pure, and `struct mosquitto`
+# Includes point downwards only: core < wire < store < plugin, ctl. Core is pure, and `struct mosquitto`
 # is known in plugin/ alone.
 set -eu
 . "$(dirname "$0")/files.sh"
@@ -25,6 +25,7 @@ forbid lib/core '#include <(time|stdio|pthread|threads|unistd|errno|fcntl|signal
 forbid lib/core '#include <sys/' "core has no clock, thread or I/O"
 forbid lib/wire '#include <(pthread|threads|unistd|time)\.h>|#include <sys/socket' \
 	"wire has no clock, thread or socket"
+forbid ctl '#include ["<](\.\./)*(store|plugin)/' "presencectl stands on wire alone"
 forbid lib 'struct mosquitto|#include <mosquitto' "only plugin/ knows the broker"
 forbid plugin '#include <(hiredis|sqlite3)' "only store/ talks to Redis and SQLite"
 exit $status

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-# A file of lib/ or plugin/ has at most 400 lines, a function at most 70. Past that, split by idea.
+# A file of lib/, plugin/ or ctl/ has at most 400 lines, a function at most 70. Past that, split by idea.
 set -eu
 . "$(dirname "$0")/files.sh"
-files=$(our_files 'lib/*.c' 'lib/*.h' 'plugin/*.c' 'plugin/*.h' | grep -E '^(lib|plugin)/')
+files=$(our_files 'lib/*.c' 'lib/*.h' 'plugin/*.c' 'plugin/*.h' 'ctl/*.c' 'ctl/*.h' |
+	grep -E '^(lib|plugin|ctl)/')
 [ -n "$files" ]
 # shellcheck disable=SC2086
 awk '

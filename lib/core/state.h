@@ -9,7 +9,8 @@
 #include "core/table.h"
 
 #define PRESENCE_STATUS(number, name, word) +1
-enum { PRESENCE_STATUSES = 0
+enum {
+	PRESENCE_STATUSES = 0
 #include "core/statuses.def"
 };
 #undef PRESENCE_STATUS

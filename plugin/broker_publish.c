@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "plugin/plugin.h"
+#include "plugin/properties.h"
 #include "wire/record.h"
 #include "wire/topic.h"
 
@@ -171,39 +171,19 @@ static bool may_reply_on(const struct options *options, const char *topic)
 		!topic_under(topic, "$share");
 }
 
-typedef const mosquitto_property *read_string(
-	const mosquitto_property *list, int identifier, char **value, bool skip_first);
-typedef const mosquitto_property *read_binary(const mosquitto_property *list, int identifier,
-	void **value, uint16_t *length, bool skip_first);
-
-/* Where the sender wants its reply, and under which mark. 2.0.21 does not export how to read
- * properties: there the reply goes where those without a wish get theirs. */
-static void read_wishes(
-	const mosquitto_property *properties, char **topic, void **correlation, uint16_t *length)
-{
-	read_string *string;
-	read_binary *binary;
-	*(void **)&string = dlsym(RTLD_DEFAULT, "mosquitto_property_read_string");
-	*(void **)&binary = dlsym(RTLD_DEFAULT, "mosquitto_property_read_binary");
-	if (!string || !binary)
-		return;
-	(void)string(properties, MQTT_PROP_RESPONSE_TOPIC, topic, false);
-	(void)binary(properties, MQTT_PROP_CORRELATION_DATA, correlation, length, false);
-}
-
 int publish_reply(const struct plugin *plugin, const struct mosquitto_evt_control *event,
 	const char *json, size_t length)
 {
-	char *topic = NULL;
-	void *correlation = NULL;
-	uint16_t correlation_length = 0;
+	uint16_t length_of_topic = 0, length_of_correlation = 0;
 	mosquitto_property *properties = NULL;
+	char *topic = property_copy(event->properties, MQTT_PROP_RESPONSE_TOPIC, &length_of_topic);
+	char *correlation = property_copy(
+		event->properties, MQTT_PROP_CORRELATION_DATA, &length_of_correlation);
 
-	read_wishes(event->properties, &topic, &correlation, &correlation_length);
 	say_json(&properties);
 	if (correlation)
-		(void)mosquitto_property_add_binary(
-			&properties, MQTT_PROP_CORRELATION_DATA, correlation, correlation_length);
+		(void)mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA,
+			correlation, length_of_correlation);
 	int err = publish(&(struct message){
 		.client_id = mosquitto_client_id(event->client),
 		.topic = may_reply_on(plugin->options, topic) ? topic : CONTROL_TOPIC "/response",

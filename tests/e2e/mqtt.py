@@ -137,15 +137,18 @@ class Client:
             self.close()
             raise Refused(body[1])
 
-    def publish(self, topic, payload=b"", qos=0, retain=False, alias=None):
-        """Returns the reason code of PUBACK or PUBREC (0 in 3.1.1), None with QoS 0."""
+    def publish(self, topic, payload=b"", qos=0, retain=False, alias=None, properties=b""):
+        """Returns the reason code of PUBACK or PUBREC (0 in 3.1.1), None with QoS 0. MQTT 5
+        properties are bytes as they stand in the packet."""
         payload = payload if isinstance(payload, bytes) else payload.encode()
         head = text(topic)
         if qos:
             self.packet_id += 1
             head += struct.pack(">H", self.packet_id)
         if self.version == 5:
-            head += b"\0" if alias is None else b"\3\x23" + struct.pack(">H", alias)
+            if alias is not None:
+                properties += b"\x23" + struct.pack(">H", alias)
+            head += varint(len(properties)) + properties
         self._send(PUBLISH << 4 | qos << 1 | retain, head + payload)
         if not qos:
             return None

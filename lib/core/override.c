@@ -158,16 +158,15 @@ int override_restore(
 		return err;
 	}
 	override->rev = event->rev;
-	if (subject->judge) {
-		/* What is published of it already counts with this. */
+	int64_t previous_rev = subject->rev;
+	/* What is published of one that waits for its judgement already counts with this. */
+	if (subject->judge)
 		replace(core, subject, override, event);
-		return PRESENCE_OK;
-	}
-	int64_t rev = subject->rev;
-	int64_t previous_rev = apply(
-		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
-	if (subject->rev != rev)
-		effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+	else
+		previous_rev = apply(
+			core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
+	/* A store that was asked for everything again must not miss it; another one may lack it. */
+	effect_add_override(core, effects, subject, override->rev, previous_rev, event->now_ms);
 	return PRESENCE_OK;
 }
 

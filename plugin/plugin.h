@@ -73,6 +73,7 @@ struct plugin {
 
 	/* sys.c, digest.c */
 	struct table values, digests;
+	struct value *first_value;
 	int64_t sys_next_ms;
 	int64_t callback_max_us;
 	uint64_t refused[REFUSALS];

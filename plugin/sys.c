@@ -11,6 +11,8 @@ enum { INTERVAL_MS = 10000, VALUE_MAX = 128 };
 /* What was last published under a name, so that only changes are. */
 struct value {
 	struct table_node by_name;
+	struct value *next; /* of all */
+	uint64_t round;     /* when it was last among what there is */
 	char text[VALUE_MAX];
 	char name[];
 };
@@ -42,6 +44,8 @@ static struct value *value_get_or_add(struct plugin *plugin, const char *name)
 	memcpy(value->name, name, size);
 	value->by_name.hash = hash;
 	table_insert(&plugin->values, &value->by_name);
+	value->next = plugin->first_value;
+	plugin->first_value = value;
 	return value;
 }
 
@@ -61,17 +65,35 @@ void sys_finish(struct plugin *plugin)
 	table_finish(&plugin->values);
 }
 
-/* Publishes value when it differs from what it was. */
+static void set_value(struct value *value, const char *text)
+{
+	char topic[PRESENCE_TOPIC_MAX];
+	if (!strcmp(value->text, text))
+		return;
+	(void)snprintf(value->text, sizeof(value->text), "%s", text);
+	(void)snprintf(topic, sizeof(topic), "$SYS/broker/presence/%s", value->name);
+	publish_value(topic, text);
+}
+
+/* Publishes the value when it differs from what it was. */
 static void publish_if_changed(void *context, const char *name, const char *text)
 {
 	struct plugin *plugin = context;
-	char topic[PRESENCE_TOPIC_MAX];
 	struct value *value = value_get_or_add(plugin, name);
-	if (!value || !strcmp(value->text, text))
+	if (!value)
 		return;
-	(void)snprintf(value->text, sizeof(value->text), "%s", text);
-	(void)snprintf(topic, sizeof(topic), "$SYS/broker/presence/%s", name);
-	publish_value(topic, text);
+	value->round = plugin->ticks;
+	set_value(value, text);
+}
+
+/* A role that nobody has any more is not among what there is: nobody of it is online. */
+static void publish_missing_roles(struct plugin *plugin)
+{
+	static const char online[] = "online/";
+	for (struct value *value = plugin->first_value; value; value = value->next)
+		if (value->round != plugin->ticks &&
+			!strncmp(value->name, online, sizeof(online) - 1))
+			set_value(value, "0");
 }
 
 struct each {
@@ -152,4 +174,5 @@ void sys_publish_changes(struct plugin *plugin, int64_t now_ms)
 		return;
 	plugin->sys_next_ms = now_ms + INTERVAL_MS;
 	sys_each(plugin, now_ms, publish_if_changed, plugin);
+	publish_missing_roles(plugin);
 }

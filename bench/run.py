@@ -335,7 +335,7 @@ def report_core(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--build", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path, help="where the results go too")
     parser.add_argument("--versions", nargs="+", default=VERSIONS, choices=VERSIONS)

@@ -313,9 +313,13 @@ def report_brokers(arguments, folder):
     slices = (f"Slices of {CYCLES} connects, {RATE} a second, at most {WINDOW} at once, each "
               f"device stays {HOLD_MS} ms; no connect began later than {late_ms:.0f} ms after it "
               f"was due. Groups used: {'; '.join(noise)}.")
+    busy = any(group["outside"] > OUTSIDE_MAX for _, groups, _ in measured for group in groups)
     return "\n".join([
-        "## Brokers\n", slices + "\nEvery transition was seen once and in order, and is in Redis "
-        "once. Each value: median [quartiles].\n",
+        "## Brokers\n",
+        *["**The machine was busy with other things: these figures are rough, latencies and lags "
+          "above all.**\n"] * busy,
+        slices + "\nEvery transition was seen once and in order, and is in Redis once. Each "
+        "value: median [quartiles].\n",
         "### CPU of the broker's main thread\n", cpu_table(measured),
         "### From the client's act to the watcher, ms\n", latency_table(measured),
         "### Redis, its share and the worker's\n", redis_table(measured)])
@@ -331,7 +335,7 @@ def report_core(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", type=Path, required=True)
+    parser.add_argument("--build", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path, help="where the results go too")
     parser.add_argument("--versions", nargs="+", default=VERSIONS, choices=VERSIONS)

@@ -54,9 +54,10 @@ run_tests() {
 	# gcc 12's ThreadSanitizer cannot live with all the randomness that newer kernels have.
 	local ctest=(ctest)
 	[ "$preset" != tsan ] || ! setarch -R true 2>/dev/null || ctest=(setarch -R ctest)
-	# What ctest found decides; its closing line says how many.
+	# Tests wait more than they work: one more at a time than there are processors. What ctest
+	# found decides; its closing line says how many.
 	"${ctest[@]}" --test-dir "$root/build/$preset" --output-on-failure --no-tests=error \
-		--timeout 300 --parallel "$jobs" "$@" 2>&1 | tee "$logs/$preset-tests.log" || true
+		--timeout 300 --parallel $((jobs + 1)) "$@" 2>&1 | tee "$logs/$preset-tests.log" || true
 	line=$(grep -E '^[0-9]+% tests passed, [0-9]+ tests failed out of [0-9]+' \
 		"$logs/$preset-tests.log" | tail -n 1) || die "$preset: ctest did not finish"
 	[[ $line =~ passed,\ ([0-9]+)\ .*\ ([0-9]+)$ ]]

@@ -87,5 +87,5 @@ def make_world(bench, tmp_path):
         return worlds[-1]
     make.folder = tmp_path
     yield make
-    for world in worlds:
+    for world in reversed(worlds):  # the first may hold the Redis of the others
         world.close()

@@ -207,13 +207,15 @@ class Client:
         self.socket.close()
 
     def wait_closed(self, seconds=PATIENCE):
-        """Reads until the broker ends the connection."""
+        """Reads until the broker ends the connection; False: not in this time."""
         deadline = time.monotonic() + seconds
         try:
             while True:
                 self._handle(self.read_packet(deadline - time.monotonic()))
         except (Closed, ConnectionError):
-            pass
+            return True
+        except TimeoutError:
+            return False
 
     def read_packet(self, seconds=PATIENCE):
         self.socket.settimeout(max(seconds, 0.001))

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Presence changes nothing about who gets in, except where it must be told how (auth_mode)."""
 import itertools
+import json
 import signal
+import subprocess
 
 import pytest
 
 from mqtt import Client, Refused
 from servers import passwords, poll
+from world import BASE
 
 LOGINS = {"anonymous": {}, "name": {"username": "kim"},
           "stranger": {"username": "lee", "password": "x"},
@@ -85,3 +88,51 @@ def test_who_is_in_is_online_with_passwords(make_world, password_file):
     subject, client = world.agent(username="kim", password="right")
     client.disconnect()
     world.observer.wait(subject, "offline")
+
+
+LOGIN = {"username": "admin", "password": "secret"}
+
+
+@pytest.fixture
+def dynamic_security(mosquitto, tmp_path):
+    """The lines for mosquitto.conf; LOGIN may do everything."""
+    path = tmp_path / "dynamic-security.json"
+    subprocess.run(["mosquitto_ctrl", "dynsec", "init", path, *LOGIN.values()],
+                   check=True, capture_output=True)
+    config = json.loads(path.read_text())
+    config["defaultACLAccess"] = dict.fromkeys(config["defaultACLAccess"], True)
+    path.write_text(json.dumps(config))
+    return (f"plugin {mosquitto.library('mosquitto_dynamic_security.so')}\n"
+            f"plugin_opt_config_file {path}\n")
+
+
+def test_before_dynamic_security_everybody_is_seen(make_world, dynamic_security):
+    world = make_world(conf=BASE.replace("{head}", "{plugin}").replace("{tail}", dynamic_security),
+                       start=False)
+    world.broker.start()
+    world.observer = world.observe(**LOGIN)
+    subject, client = world.agent(**LOGIN)
+    with pytest.raises(Refused):
+        world.connect(client.client_id, username="admin", password="wrong")
+    with pytest.raises(Refused):
+        world.connect("agent:ghost:d", username="nobody", password="x")
+    mark = world.observer.mark()
+    client.disconnect()
+    world.observer.wait(subject, "offline", mark)
+    assert not world.observer.since(0, "agent/ghost")
+
+
+def test_behind_dynamic_security_who_publishes_is_seen(make_world, dynamic_security):
+    world = make_world(conf=BASE.replace("{head}", dynamic_security).replace("{tail}", "{plugin}"),
+                       start=False)
+    world.broker.start()
+    world.observer = world.observe(**LOGIN)
+    for _ in range(2):
+        name = world.name()
+        client = world.connect(f"agent:{name}:d", **LOGIN)
+        client.publish("news", "here I am", qos=1)
+        world.observer.wait(f"agent/{name}", "online")
+        client.disconnect()
+        world.observer.wait(f"agent/{name}", "offline")
+    said = world.broker.log().count("00-presence.conf")
+    assert said == (0 if world.mosquitto.knows_why else 1)

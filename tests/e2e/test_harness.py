@@ -49,7 +49,7 @@ def test_ends_are_what_they_are_called(broker, end, will):
 
 def test_silence_runs_into_keepalive(broker):
     silent = Client(broker.port, "silent", keepalive=1)
-    silent.wait_closed(15)
+    assert silent.wait_closed(15)
 
 
 @pytest.mark.parametrize("version", [4, 5])
@@ -63,7 +63,7 @@ def test_persistent_sessions_are_found_again(broker, version):
 def test_a_takeover_closes_the_old_connection(broker):
     old = Client(broker.port, "same")
     Client(broker.port, "same")
-    old.wait_closed()
+    assert old.wait_closed()
 
 
 def test_refusals_tell_their_code(mosquitto, tmp_path):

@@ -164,5 +164,19 @@ def test_numbers_in_sys_make_sense(make_world):
     assert numbers["online/client"] == "1"
     assert numbers["queue"] == "0"
     assert sum(int(value) for key, value in numbers.items() if key.startswith("refused/")) == 1
-    assert all(json.loads(value) is not None for value in numbers.values()
-               if value.lstrip("-").isdigit())
+    assert numbers["redis/state"] == "ready"
+    assert json.loads(numbers["digest/agent"]) == digest(world.observer.last(), "agent")
+    assert json.loads(numbers["digest/client"]) == digest(world.observer.last(), "client")
+
+
+def digest(records, role):
+    """As docs/PROTOCOL.md has a reader compute it."""
+    together, revs = 0, []
+    for topic, payload in records.items():
+        if topic.startswith(f"presence/{role}/"):
+            revs.append(json.loads(payload)["rev"])
+            value = 0xcbf29ce484222325
+            for byte in f"{topic}{revs[-1]}".encode():
+                value = (value ^ byte) * 0x100000001b3 % 2**64
+            together ^= value
+    return {"count": len(revs), "xor": f"{together:016x}", "rev": max(revs)}

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """A mistake in the options stops the start, and the log has the line that helps."""
 import re
+import signal
 
 import pytest
 
-from servers import REPOSITORY, passwords
+from servers import REPOSITORY, passwords, poll
 
 WRONG = {
     "unknown key": ("grase 3s", r"grase.*grace"),
@@ -55,6 +56,26 @@ def test_values_are_trimmed_and_units_understood(make_world, tmp_path):
     world.connect("sensor")
     world.fence()
     assert {one.topic.split("/")[1] for one in world.observer.since(mark)} == {"agent"}
+
+
+def test_the_config_file_is_read_again_all_or_nothing(make_world, tmp_path):
+    path = tmp_path / "presence.conf"
+    path.write_text("unmatched ignore\n")
+    world = make_world(options={"config_file": path})
+    for text, tracked in [("unmatched track\n", True),
+                          ("unmatched ignore\n", False),
+                          ("unmatched track\ngrase 3s\n", False),
+                          ("unmatched track\ntopic elsewhere\n", False)]:
+        path.write_text(text)
+        before = world.broker.log().count("presence: ")
+        world.broker.send_signal(signal.SIGHUP)
+        poll(lambda: world.broker.log().count("presence: ") > before, 5, "a word about it")
+        mark, name = world.observer.mark(), world.name("sensor")
+        world.connect(name)
+        world.fence()
+        assert bool(world.observer.since(mark, f"client/{name}")) == tracked, text
+    assert re.search("presence: .*grase", world.broker.log())
+    assert re.search("presence: .*topic", world.broker.log())
 
 
 def test_who_was_offline_long_enough_is_forgotten(make_world):

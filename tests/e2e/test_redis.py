@@ -11,6 +11,12 @@ PROMPT = 2  # seconds in which a transition shows, whatever Redis does
 
 @pytest.fixture
 def world(make_world):
+    return make_world(store="redis", options={"node_lease": "1s"})
+
+
+@pytest.fixture
+def brief(make_world):
+    """Keys live so shortly that a story can see them being refreshed."""
     return make_world(store="redis", options={"node_lease": "1s", "redis_ttl": "3s"})
 
 
@@ -35,7 +41,7 @@ def test_redis_holds_subject_index_stream_lease_and_node(world):
     redis, key, name = world.redis, world.key, subject.split("/")[1]
     stored = world.redis_record(subject)
     assert (stored["role"], stored["id"], stored["status"]) == ("agent", name, "online")
-    assert 0 < redis("PTTL", key(f"subject:{subject}")) <= 3000
+    assert 0 < redis("PTTL", key(f"subject:{subject}")) <= 180000
     assert redis("ZRANGE", key("online:agent"), 0, -1) == [name]
     state = redis.hash(key(f"state:{subject}"))
     assert state["d:b1/laptop"].startswith("1|") and "rev" in state
@@ -59,13 +65,13 @@ def test_redis_holds_subject_index_stream_lease_and_node(world):
     assert [int(one["seq"]) for one in entries if one["t"] == "set"] == [1, 2]
 
 
-def test_who_stays_online_stays_in_redis(world):
+def test_who_stays_online_stays_in_redis(brief):
     """The keys outlive their time to live as long as the broker knows better."""
-    subject, _ = world.agent()
-    start = world.redis("TIME")[0]
-    poll(lambda: int(world.redis("TIME")[0]) - int(start) > 4, 10, "four seconds of Redis's time")
-    assert world.redis_record(subject)["status"] == "online"
-    assert world.redis("EXISTS", world.key("lease:b1")) == 1
+    subject, _ = brief.agent()
+    start = brief.redis("TIME")[0]
+    poll(lambda: int(brief.redis("TIME")[0]) - int(start) > 4, 10, "four seconds of Redis's time")
+    assert brief.redis_record(subject)["status"] == "online"
+    assert brief.redis("EXISTS", brief.key("lease:b1")) == 1
 
 
 def test_absent_at_the_start_and_there_later(make_world):
@@ -142,12 +148,12 @@ def test_flushed_while_connected(world, quiet):
         world.never_offline(subject, 0)
 
 
-def test_a_single_key_lost(world):
+def test_a_single_key_lost(brief):
     """As an eviction would: found when the lives of all keys are extended."""
-    subject, _ = world.agent()
-    world.wait_agreement()
-    world.redis("DEL", world.key(f"subject:{subject}"))
-    world.wait_agreement(10)
+    subject, _ = brief.agent()
+    brief.wait_agreement()
+    brief.redis("DEL", brief.key(f"subject:{subject}"))
+    brief.wait_agreement(10)
 
 
 def test_a_key_of_another_type_spoils_nothing_else(world):
@@ -189,6 +195,7 @@ def test_over_tcp_with_a_prefix_and_a_database(make_world, tmp_path):
     redis("SELECT", 3)
     poll(lambda: redis.hash("acme:{0}:subject:" + subject).get("status") == "online", 5,
          "online in Redis")
+    world.broker.stop()
     redis.kill()
 
 
@@ -206,3 +213,48 @@ def test_a_shutdown_is_said(world):
     assert world.broker.stop() < 3
     assert "leaving" in world.redis.hash(world.key("nodes"))["b1"]
     assert world.redis_record(subject)["status"] == "online"
+
+
+def test_a_wrong_password_is_said_and_presence_goes_on(make_world):
+    world = make_world(store="redis", start=False)
+    world.redis("CONFIG", "SET", "requirepass", "sesame")
+    world.start()
+    world.broker.wait_log("presence: .*password")
+    shown_promptly(world)
+
+
+def test_two_brokers_share_a_subject(make_world):
+    """Each publishes what it sees; Redis puts it together."""
+    one = make_world(store="redis", options={"node": "b1"})
+    two = make_world(options={"node": "b2", "redis_url": one.redis.url})
+    subject, laptop = one.agent("laptop")
+    name = subject.split("/")[1]
+    two.online(f"agent:{name}:phone", subject)
+
+    def redis_says(**fields):
+        record = one.redis_record(subject)
+        return all(record.get(key) == value for key, value in fields.items())
+    poll(lambda: redis_says(status="online", devices="2"), 5, "two devices in Redis")
+    laptop.disconnect()
+    one.observer.wait(subject, "offline")
+    poll(lambda: redis_says(status="online", devices="1"), 5, "one device in Redis")
+    two.never_offline(subject, 0)
+    two.clients[0].disconnect()
+    two.observer.wait(subject, "offline")
+    poll(lambda: redis_says(status="offline", devices="0"), 5, "none in Redis")
+    assert sorted(one.redis.hash(one.key("nodes"))) == ["b1", "b2"]
+
+
+def test_two_brokers_with_one_name(make_world):
+    """The one that started last has it; the other says so, and its presence over MQTT goes on."""
+    one = make_world(store="redis", options={"node_lease": "1s"})
+    mine, _ = one.agent()
+    one.wait_agreement()
+    two = make_world(options={"redis_url": one.redis.url, "node_lease": "1s"})
+    theirs, _ = two.agent()
+    line = one.broker.wait_log("presence: .*CRITICAL.*").group()
+    assert str(two.broker.process.pid) in line
+    shown_promptly(one)
+    shown_promptly(two)
+    poll(lambda: one.redis_record(theirs).get("status") == "online", 5, "theirs in Redis")
+    one.never_offline(mine, 0)

@@ -1,7 +1,10 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- The writer: a batch of contributions of one partition, all or nothing, exactly once.
 -- ARGV[7] ttl ms, [8] stream length, [9] entries of this node with an older epoch are left over,
--- [10] seq of the first contribution, then FIELDS for each.
+-- [10] seq of the first contribution, then FIELDS for each. Kind s: a device's, or with device ''
+-- the record alone; f: the subject is forgotten. o: an override, its word, rev, until and note in
+-- the places of field, rank, seen and device_note. t: an activity, its conversation, 1 or 0, and
+-- until when, in the places of field, rank and seen.
 -- OK, mark, highest rev | DUP, mark, 0 | FENCED, boot, host, pid | LOST
 -- TYPE, then number (0: a key that all need), type and name of each key that is not ours
 local FIELDS, START = 20, 10
@@ -31,14 +34,34 @@ local function wrong_types()
 		return seen[key] == true
 	end
 	for i = 1, count do
-		local name = ARGV[START + (i - 1) * FIELDS + 2]
-		check(0, base .. 'online:' .. string.match(name, '^[^/]*'), 'zset')
-		if check(i, base .. 'subject:' .. name, 'hash') then
-			check(i, base .. 'state:' .. name, 'hash')
+		local kind, name = ARGV[START + (i - 1) * FIELDS + 1], ARGV[START + (i - 1) * FIELDS + 2]
+		if kind ~= 't' then
+			check(0, base .. 'online:' .. string.match(name, '^[^/]*'), 'zset')
+			if check(i, base .. 'subject:' .. name, 'hash') then
+				check(i, base .. 'state:' .. name, 'hash')
+			end
 		end
 	end
 	return #wrong > 1 and wrong
 end
+
+-- Who types in a conversation, until when. A key that is not ours is left alone: all this is over
+-- in seconds.
+local function activity(c)
+	local key = base .. 'typing:' .. c.field
+	local _, fits = key_type(key, 'zset')
+	if not fits then return end
+	if c.rank > 0 then
+		redis.call('ZADD', key, text(c.seen), c.name)
+	else
+		redis.call('ZREM', key, c.name)
+	end
+	redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+	local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+	if last then redis.call('PEXPIRE', key, text(tonumber(last) - now)) end
+end
+
+local KINDS = { s = contribute, o = override, f = forget, t = activity }
 
 local stop, h = fence()
 if stop then return stop end
@@ -50,11 +73,7 @@ if stop then return stop end
 merge_begin()
 for i = 1, count do
 	local c = contribution(i)
-	if c.kind == 'f' then
-		forget(c, first + i - 1)
-	else
-		contribute(c, first + i - 1)
-	end
+	KINDS[c.kind](c, first + i - 1)
 end
 merge_end()
 h.mark = first + count - 1

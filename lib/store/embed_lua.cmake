@@ -34,10 +34,10 @@ endfunction()
 
 set(scripts "")
 embed(register)
-embed(apply merge)
+embed(apply override merge)
 embed(refresh)
 embed(renew)
-embed(sweep merge)
-embed(snapshot)
+embed(sweep override merge)
+embed(snapshot override)
 file(WRITE ${OUT} "/* Written by embed_lua.cmake. */\n#include \"store/redis_scripts.h\"\n\n"
 	"const char *const redis_scripts[REDIS_SCRIPTS] = {\n${scripts}};\n")

@@ -3,8 +3,7 @@
 -- tests/vectors/merge.tsv holds both to it. RANK and WORD come from core/statuses.def.
 local ttl, maxlen, floor = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local events, own = base .. 'events', 'd:' .. node .. '/'
-local meta_rev = 0    -- the highest rev of the partition
-local overridden = {} -- false: no override exists at all
+local meta_rev = 0 -- the highest rev of the partition
 
 local function is_own(field)
 	return string.sub(field, 1, #own) == own
@@ -43,27 +42,19 @@ local function highest(devices)
 	return rank, count, note, others > 0, others
 end
 
--- The override in force, or nil.
-local function override_get(name)
-	if not overridden then return nil end
-	local value = redis.call('HGET', base .. 'overrides', name)
-	if not value then return nil end
-	local good, o = pcall(cjson.decode, value)
-	if not good or type(o) ~= 'table' then return nil end
-	local till = tonumber(o['until']) or 0
-	if till > 0 and till <= now then return nil end
-	local status = o.status == 'invisible' and 'offline' or o.status
-	if not RANK[status] or o.status == 'offline' then return nil end
-	return { status = status, till = till, note = type(o.note) == 'string' and o.note or '' }
-end
-
 -- status, note, until, devices, source
 local function merge(c, devices)
-	local rank, count, note = highest(devices)
+	local rank, count, note, _, theirs = highest(devices)
 	if rank == 0 then return 'offline', '', 0, 0, 'inferred' end
-	local o = override_get(c.name)
-	if o and o.status == 'offline' then return 'offline', '', 0, 0, 'inferred' end
-	if o then return o.status, o.note, o.till, count, 'manual' end
+	local o = override_read(c.name)
+	local status = o and o.status
+	-- Lost here, or not here yet: the node that has it goes by it.
+	if not o and count > theirs and c.status == 'offline' then status = 'offline' end
+	if status == 'offline' then return 'offline', '', 0, 0, 'inferred' end
+	if status then return status, o.note, o.till, count, 'manual' end
+	if not o and count > theirs and c.source == 'manual' then
+		return c.status, c.note, c.till, count, 'manual'
+	end
 	if c.status == WORD[rank] then return c.status, c.note, c.till, count, c.source end
 	return WORD[rank], note, 0, count, 'inferred'
 end
@@ -74,10 +65,10 @@ local function record_reader(key)
 	return function()
 		if old then return old end
 		local v = redis.call('HMGET', key, 'status', 'previous', 'since', 'last_seen', 'devices',
-			'note', 'until', 'node')
+			'note', 'until', 'node', 'rev')
 		old = { status = v[1], previous = v[2], since = v[3] and tonumber(v[3]),
 			last_seen = v[4] and tonumber(v[4]), devices = v[5], note = v[6] or '',
-			till = v[7] or '0', node = v[8] }
+			till = v[7] or '0', node = v[8], rev = tonumber(v[9] or '0') }
 		return old
 	end
 end
@@ -121,15 +112,26 @@ local function record_write(key, c, r)
 	redis.call('PEXPIRE', key, r.status == 'offline' and c.retain or ttl)
 end
 
--- ours: this node had a device of it up before, so it is among its subjects.
-local function indexes_write(c, r, old, devices, ours)
+local function online_write(c, r)
 	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
 	if r.status == 'offline' then
 		redis.call('ZREM', base .. 'online:' .. role, id)
 	else
 		redis.call('ZADD', base .. 'online:' .. role, text(r.last_seen), id)
 	end
-	if ours then return end
+end
+
+-- Who is invisible cannot be told from who is offline: what happens behind such a record changes
+-- nothing of it, not even its rev or when it ends; and where there is none, there will be none.
+local function is_silent(c, r, old, old_rev)
+	if r.status ~= 'offline' then return false end
+	if c.rev > (old_rev > 0 and old_rev or old().rev) then return false end
+	if not old().status then return c.rev == 0 and old_rev == 0 end
+	return old().status == 'offline' and not differs(r, old())
+end
+
+-- Its place among the subjects of this node.
+local function node_write(c, r, old, devices)
 	redis.call('SADD', base .. 'node:' .. node, c.name)
 	-- Another node had the subject last and has nothing of it up: it is ours now.
 	local last = old().node
@@ -181,12 +183,15 @@ local function device_change(c, devices, key)
 	return not d or d.rank ~= c.rank or d.note ~= c.device_note
 end
 
+-- rev 0: nothing is published, nor was.
 local function state_write(c, key, rev, devices, had)
-	if c.device ~= '' and c.rank > 0 then
-		redis.call('HSET', key, own .. c.field, entry_of(c), 'rev', text(rev))
-	else
-		redis.call('HSET', key, 'rev', text(rev))
+	if rev == 0 and next(devices) == nil then
+		redis.call('DEL', key)
+		redis.call('SREM', base .. 'node:' .. node, c.name)
+		return
 	end
+	if c.device ~= '' and c.rank > 0 then redis.call('HSET', key, own .. c.field, entry_of(c)) end
+	if rev > 0 then redis.call('HSET', key, 'rev', text(rev)) end
 	if next(devices) == nil then
 		redis.call('PEXPIRE', key, c.retain)
 	elseif not had then
@@ -211,18 +216,59 @@ local function contribute(c, seq)
 		r.rev = meta_rev
 		event_write(c, r, seq, c.device ~= '' and entry_of(c) or '', old_rev)
 	end
-	indexes_write(c, r, old, devices, count > theirs)
-	record_write(subject, c, r)
-	state_write(c, key, r.rev, devices, had)
+	local silent = is_silent(c, r, old, old_rev)
+	if not silent then
+		online_write(c, r)
+		record_write(subject, c, r)
+	end
+	-- With a device of it up before, it is among this node's subjects.
+	if count == theirs then node_write(c, r, old, devices) end
+	state_write(c, key, silent and not old().status and 0 or r.rev, devices, had)
 	return devices
+end
+
+-- Role and id as they are, or if Redis has no record, as they stand in keys.
+local function names_of(name)
+	local names = redis.call('HMGET', base .. 'subject:' .. name, 'role', 'id')
+	return names[1] or string.match(name, '^[^/]*'), names[2] or string.match(name, '/(.*)$')
 end
 
 -- What Redis says of a subject by itself, after this node's leftovers are gone.
 local function leftovers_drop(name, reason, retain, seq)
-	local names = redis.call('HMGET', base .. 'subject:' .. name, 'role', 'id')
-	return contribute({ name = name, role = names[1] or string.match(name, '^[^/]*'),
-		id = names[2] or string.match(name, '/(.*)$'), device = '', rev = 0, at = now,
+	local role, id = names_of(name)
+	return contribute({ name = name, role = role, id = id, device = '', rev = 0, at = now,
 		reason = reason, source = 'inferred', note = '', till = 0, retain = retain }, seq)
+end
+
+local function override_write(name, role, id, o, seq)
+	override_store(name, o)
+	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'override', 'node', node,
+		'boot', boot, 'epoch', text(epoch), 'seq', text(seq), 'role', role, 'id', id,
+		'status', o.word, 'note', o.note, 'until', text(o.till), 'rev', text(o.rev))
+end
+
+-- What is said of the subject as a whole: the newest counts, whoever said it; a node speaks in order.
+local function override(c, seq)
+	local known = override_read(c.name)
+	local o = { word = c.field, rev = c.rank, till = c.seen, note = c.device_note }
+	local ours = known and known.node == node
+	if not known or o.rev > known.rev or (ours and o.rev ~= known.rev) then
+		override_write(c.name, c.role, c.id, o, seq)
+		overrides_trim()
+	elseif o.rev == known.rev then -- said again: if it is ours, it is not left over
+		if ours and known.epoch ~= epoch then override_store(c.name, known) end
+		return
+	end
+	c.field, c.rank, c.device_note = '', 0, ''
+	return contribute(c, seq)
+end
+
+-- o comes from a past that Redis went back to, and was taken back since.
+local function override_clear(name, o, retain, seq)
+	local role, id = names_of(name)
+	meta_rev = math.max(meta_rev, o.rev) + 1
+	override_write(name, role, id, { word = 'none', rev = meta_rev, till = 0, note = '' }, seq)
+	leftovers_drop(name, 'override', retain, seq)
 end
 
 -- This node has nothing of the subject any more; if no other has, it is no more.
@@ -254,7 +300,7 @@ end
 
 local function merge_begin()
 	meta_rev = tonumber(redis.call('HGET', KEYS[1], 'rev') or '0')
-	if redis.call('EXISTS', base .. 'overrides') == 0 then overridden = false end
+	overridden = redis.call('EXISTS', base .. 'overrides') == 1
 end
 
 local function merge_end()

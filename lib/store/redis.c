@@ -259,6 +259,7 @@ static void stats(const void *self, int64_t now_ms, struct store_stats *stats)
 
 const struct store_ops store_redis_ops = {
 	.name = "Redis",
+	.keeps_activities = true,
 	.create = create,
 	.destroy = destroy,
 	.step = step,

@@ -7,7 +7,8 @@ add_custom_command(OUTPUT ${lua_out}
 	COMMAND ${CMAKE_COMMAND} -DSOURCE=${lua_dir} -DSTATUSES=${lua_statuses} -DOUT=${lua_out}
 		-P ${lua_dir}/embed_lua.cmake
 	DEPENDS ${lua_dir}/embed_lua.cmake ${lua_statuses}
-		${lua_dir}/common_1.lua ${lua_dir}/merge_1.lua ${lua_dir}/register_1.lua
+		${lua_dir}/common_1.lua ${lua_dir}/override_1.lua ${lua_dir}/merge_1.lua
+		${lua_dir}/register_1.lua
 		${lua_dir}/apply_1.lua ${lua_dir}/refresh_1.lua ${lua_dir}/renew_1.lua
 		${lua_dir}/sweep_1.lua ${lua_dir}/snapshot_1.lua
 	COMMENT "Embedding the Redis scripts"

@@ -23,13 +23,12 @@ size_t redis_batch_held(const struct redis_writer *writer)
 
 static void give(struct redis_writer *writer, struct store_item *item)
 {
-	char name[PRESENCE_TOPIC_MAX];
-	if (redis_name_write(item->effect.record.role, item->effect.record.id, name) < 0) {
+	uint32_t place;
+	if (redis_place_of(item, writer->config->partitions, &place)) {
 		store_item_destroy(item); /* ids are validated before they get here */
 		return;
 	}
-	struct redis_partition *partition =
-		&writer->partitions[redis_partition_of(name, writer->config->partitions)];
+	struct redis_partition *partition = &writer->partitions[place];
 	if (item->effect.retain_ms > writer->retain_ms)
 		writer->retain_ms = item->effect.retain_ms;
 	if (item->effect.type == PRESENCE_REFRESH)

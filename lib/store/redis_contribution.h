@@ -18,12 +18,15 @@ int redis_name_read(const char *name, char role[PRESENCE_ID_MAX + 1], char id[PR
 /* CRC16/XMODEM of name, as Redis Cluster counts its slots, over partitions. */
 uint32_t redis_partition_of(const char *name, uint32_t partitions);
 
+/* Where item belongs: to its subject, or an activity to its conversation. */
+int redis_place_of(const struct store_item *item, uint32_t partitions, uint32_t *place);
+
 struct redis_moment {
 	int64_t now_ms, wall_ms;
 	int64_t retain_ms; /* for an offline record whose effect does not say */
 };
 
-/* REDIS_FIELDS arguments of a PRESENCE_STORE or _FORGOTTEN. */
+/* REDIS_FIELDS arguments of a PRESENCE_STORE, _STORE_OVERRIDE, _FORGOTTEN or _ACTIVITY. */
 void redis_contribution_write(
 	struct redis_out *out, const struct store_item *item, const struct redis_moment *moment);
 /* REDIS_REFRESH_FIELDS arguments of a PRESENCE_REFRESH. */

@@ -24,7 +24,8 @@ static bool contains(const struct redis_items *items, const struct store_item *i
 
 bool redis_quarantine_has(const struct redis_writer *writer, const struct store_item *item)
 {
-	return contains(&writer->quarantine, item);
+	/* Where somebody types is no key of the subject. */
+	return item->effect.type != PRESENCE_ACTIVITY && contains(&writer->quarantine, item);
 }
 
 /* Those of items whose subject is in the quarantine go there. */
@@ -97,9 +98,8 @@ void redis_quarantine_step(struct redis_writer *writer)
 	if (writer->now_ms < writer->quarantine_ms)
 		return;
 	while ((item = redis_items_take(&writer->quarantine))) {
-		char name[PRESENCE_TOPIC_MAX] = "";
-		(void)redis_name_write(item->effect.record.role, item->effect.record.id, name);
-		uint32_t place = redis_partition_of(name, writer->config->partitions);
+		uint32_t place = 0;
+		(void)redis_place_of(item, writer->config->partitions, &place); /* as before */
 		redis_items_append(&writer->partitions[place].waiting, item);
 	}
 }

@@ -8,6 +8,8 @@
 
 enum { PAGE = 64, HEAD = 3 };
 enum { ROW_NAME, ROW_RECORD, ROW_DEVICES };
+enum { ROW_OVERRIDE = 1, ROW_NOTE, ROW_UNTIL, ROW_REV };
+enum { DEVICE_FIELD, DEVICE_LAST_SEEN, DEVICE_RANK, DEVICE_NOTE, DEVICE_FIELDS };
 /* As snapshot_1.lua's RECORD. */
 enum { STATUS, PREVIOUS, REASON, SOURCE, DEVICES, SINCE, LAST_SEEN, REV, NOTE, UNTIL };
 
@@ -15,7 +17,17 @@ void redis_page_reset(struct redis_page *page)
 {
 	if (page->reply)
 		freeReplyObject(page->reply);
-	*page = (struct redis_page){ .cursor = "0" };
+	*page = (struct redis_page){ .cursor = REDIS_CURSOR_BEGIN };
+}
+
+void redis_page_next(struct redis_page *page)
+{
+	const struct redis_page before = *page;
+	bool is_last = !strcmp(before.cursor, "0");
+	redis_page_reset(page);
+	page->partition = before.partition + is_last;
+	if (!is_last)
+		memcpy(page->cursor, before.cursor, sizeof(page->cursor));
 }
 
 static void ask(struct redis_writer *writer)
@@ -55,50 +67,87 @@ static void read_record(const redisReply *from, struct presence_record *record)
 	record->until_ms = redis_number_at(from, UNTIL);
 }
 
-/* part 0 is the record, each later one a device. False: the broker has no room now. */
-static bool post_row(struct redis_writer *writer, const redisReply *row)
+/* In these false means that the broker has no room now. */
+static bool post_override(
+	struct redis_writer *writer, const redisReply *row, const char *role, const char *id)
 {
-	struct redis_page *page = &writer->snapshot;
-	const redisReply *record = child(row, ROW_RECORD), *devices = child(row, ROW_DEVICES);
-	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1], device[PRESENCE_ID_MAX + 1];
-	if (!record || !devices || redis_name_read(redis_text_at(row, ROW_NAME), role, id) < 0)
+	const char *note = redis_text_at(row, ROW_NOTE);
+	struct presence_event event = {
+		.type = PRESENCE_RESTORED_OVERRIDE,
+		.role = role,
+		.id = id,
+		.note = *note ? note : NULL,
+		.until_ms = redis_number_at(row, ROW_UNTIL),
+		.rev = redis_number_at(row, ROW_REV),
+		.unmatched = !strcmp(role, "client"),
+	};
+	if (presence_override_parse(redis_text_at(row, ROW_OVERRIDE), &event.override))
 		return true;
+	return !mailbox_post_event(writer->box, &event);
+}
+
+static bool post_record(
+	struct redis_writer *writer, const redisReply *record, const char *role, const char *id)
+{
 	struct presence_event event = { .type = PRESENCE_RESTORED };
+	if (!record->elements) /* nothing is published of it */
+		return true;
 	read_record(record, &event.record);
 	event.record.role = role;
 	event.record.id = id;
 	/* Redis does not hold whether a rule matched; this is the role of whom none did. */
 	event.unmatched = !strcmp(role, "client");
-	if (page->part == 0 && mailbox_post_event(writer->box, &event))
+	return !mailbox_post_event(writer->box, &event);
+}
+
+static bool post_device(struct redis_writer *writer, const redisReply *devices, size_t at,
+	const char *role, const char *id)
+{
+	char device[PRESENCE_ID_MAX + 1];
+	const char *field = redis_text_at(devices, at + DEVICE_FIELD);
+	const char *note = redis_text_at(devices, at + DEVICE_NOTE);
+	int64_t rank = redis_number_at(devices, at + DEVICE_RANK);
+	if (topic_decode(field, strlen(field), device, sizeof(device)) < 0)
+		return true;
+	const struct presence_event event = {
+		.type = PRESENCE_RESTORED_DEVICE,
+		.role = role,
+		.id = id,
+		.device = device,
+		.last_seen_ms = redis_number_at(devices, at + DEVICE_LAST_SEEN),
+		/* A rank of another version: not offline. */
+		.status = rank > PRESENCE_OFFLINE && rank <= PRESENCE_DND
+			? (enum presence_status)rank
+			: PRESENCE_ONLINE,
+		.note = *note ? note : NULL,
+	};
+	return !mailbox_post_event(writer->box, &event);
+}
+
+/* part 0 is the record, each later one a device. */
+static bool post_row(struct redis_writer *writer, const redisReply *row)
+{
+	struct redis_page *page = &writer->snapshot;
+	const redisReply *record = child(row, ROW_RECORD), *devices = child(row, ROW_DEVICES);
+	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1];
+	if (!record || !devices || redis_name_read(redis_text_at(row, ROW_NAME), role, id) < 0)
+		return true;
+	if (record->type == REDIS_REPLY_STRING)
+		return post_override(writer, row, role, id);
+	if (page->part == 0 && !post_record(writer, record, role, id))
 		return false;
 	if (page->part == 0)
 		page->part = 1;
-	for (; page->part * 2 <= (size_t)devices->elements; page->part++) {
-		const char *field = redis_text_at(devices, page->part * 2 - 2);
-		if (topic_decode(field, strlen(field), device, sizeof(device)) < 0)
-			continue;
-		event = (struct presence_event){
-			.type = PRESENCE_RESTORED_DEVICE,
-			.role = role,
-			.id = id,
-			.device = device,
-			.last_seen_ms = redis_number_at(devices, page->part * 2 - 1),
-		};
-		if (mailbox_post_event(writer->box, &event))
+	for (; page->part * DEVICE_FIELDS <= (size_t)devices->elements; page->part++)
+		if (!post_device(writer, devices, (page->part - 1) * DEVICE_FIELDS, role, id))
 			return false;
-	}
 	return true;
 }
 
 static void next_page(struct redis_writer *writer)
 {
 	struct redis_page *page = &writer->snapshot;
-	uint32_t partition = page->partition;
-	char cursor[REDIS_CURSOR_MAX];
-	memcpy(cursor, page->cursor, sizeof(cursor));
-	redis_page_reset(page);
-	memcpy(page->cursor, cursor, sizeof(cursor));
-	page->partition = partition + (strcmp(cursor, "0") ? 0 : 1);
+	redis_page_next(page);
 	writer->snapshot_done = page->partition == writer->config->partitions;
 }
 

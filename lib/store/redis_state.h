@@ -12,7 +12,8 @@
 
 #define REDIS_SHA_MAX 41
 #define REDIS_CURSOR_MAX 24
-#define REDIS_POST_AGAIN_MS 20 /* the broker has too much unread: try again after this */
+#define REDIS_CURSOR_BEGIN "o0" /* see page_get() in override_1.lua */
+#define REDIS_POST_AGAIN_MS 20  /* the broker has too much unread: try again after this */
 
 enum redis_phase {
 	REDIS_DOWN,
@@ -52,7 +53,7 @@ struct redis_command {
 
 struct redis_partition {
 	char *meta_key;
-	struct redis_items waiting;   /* STORE and FORGOTTEN, not in flight */
+	struct redis_items waiting;   /* all but REFRESH, not in flight */
 	struct redis_items refreshes; /* not in flight */
 	uint64_t unsure; /* of waiting, the first ones were sent once and may have been applied */
 	int64_t epoch, gen;  /* 0: never registered */
@@ -200,6 +201,8 @@ void redis_snapshot_step(struct redis_writer *writer);
 void redis_snapshot_reply(
 	struct redis_writer *writer, const struct redis_command *command, redisReply *reply);
 void redis_page_reset(struct redis_page *page);
+/* What was asked for has been read: on to the next cursor, or partition. */
+void redis_page_next(struct redis_page *page);
 
 /* redis_sweep.c */
 void redis_resync_begin(struct redis_writer *writer);

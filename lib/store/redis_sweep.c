@@ -76,12 +76,7 @@ static void ask(struct redis_writer *writer)
 static void next_page(struct redis_writer *writer)
 {
 	struct redis_page *page = &writer->sweep;
-	uint32_t partition = page->partition;
-	char cursor[REDIS_CURSOR_MAX];
-	memcpy(cursor, page->cursor, sizeof(cursor));
-	redis_page_reset(page);
-	memcpy(page->cursor, cursor, sizeof(cursor));
-	page->partition = partition + (strcmp(cursor, "0") ? 0 : 1);
+	redis_page_next(page);
 	if (page->partition == writer->config->partitions) {
 		redis_page_reset(page);
 		writer->resync = REDIS_RESYNC_NONE;

@@ -1,12 +1,13 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
--- After everything has been said again: what this node left behind in an older epoch goes down.
+-- After everything has been said again: what this node left behind in an older epoch goes down, and
+-- what it no longer says of subjects as a whole is cleared.
 -- ARGV[7..9] as in apply_1, [10] cursor, [11] about how many, [12] how long an offline record lives.
 -- OK, next cursor ('0': done), swept, highest rev, and the subjects to be said again, because
 -- devices of this node remain: their record should be in its words.
 local stop, h = fence()
 if stop then return stop end
-local page = redis.call('SSCAN', base .. 'node:' .. node, ARGV[10], 'COUNT', ARGV[11])
-local reply, swept = { 'OK', page[1], 0, 0 }, 0
+local next_cursor, overrides, names = page_get(ARGV[10], ARGV[11])
+local reply, swept = { 'OK', next_cursor, 0, 0 }, 0
 
 local function leftover(devices)
 	local some, rest = false, false
@@ -18,13 +19,25 @@ local function leftover(devices)
 	return some, rest
 end
 
-merge_begin()
-for _, name in ipairs(page[2]) do
+local function is_writable(name)
 	local _, hash = key_type(base .. 'subject:' .. name, 'hash')
 	local _, state = key_type(base .. 'state:' .. name, 'hash')
 	local _, zset = key_type(base .. 'online:' .. string.match(name, '^[^/]*'), 'zset')
+	return hash and state and zset
+end
+
+merge_begin()
+for i = 1, #overrides, 2 do
+	local name, o = overrides[i], override_parse(overrides[i + 1])
+	if o and o.node == node and o.epoch < floor and o.word ~= 'none' and is_writable(name) then
+		override_clear(name, o, ARGV[12], h.mark)
+		swept = swept + 1
+		reply[#reply + 1] = name
+	end
+end
+for _, name in ipairs(names) do
 	local some, rest
-	if hash and state and zset then some, rest = leftover(state_read(base .. 'state:' .. name)) end
+	if is_writable(name) then some, rest = leftover(state_read(base .. 'state:' .. name)) end
 	if some then
 		leftovers_drop(name, 'broker_restart', ARGV[12], h.mark)
 		swept = swept + 1

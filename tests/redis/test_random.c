@@ -11,12 +11,13 @@
 #include <cmocka.h>
 
 #include "driver.h"
+#include "past.h"
 
 /* Seeded histories of two nodes over a network that cuts, delays, loses and repeats, and a Redis
  * that forgets. When the faults end, Redis must agree with a model that only looks at what the
  * brokers know. PRESENCE_SEED and PRESENCE_RUNS choose other ones. */
 
-enum { NODES = 2, SUBJECTS = 4, DEVICES = 2, STEPS = 120, RUNS = 800, KEYS_MAX = 64 };
+enum { NODES = 2, SUBJECTS = 4, DEVICES = 2, STEPS = 120, RUNS = 800 };
 enum { RETAIN_MS = 100000000 };
 
 enum fault {
@@ -51,13 +52,6 @@ struct node {
 	bool restarted; /* in this run: what was not written then is lost */
 };
 
-struct saved_key {
-	char name[128];
-	char *bytes;
-	size_t length;
-	long long ttl_ms;
-};
-
 struct world {
 	struct server *server;
 	struct node nodes[NODES];
@@ -65,8 +59,7 @@ struct world {
 	unsigned faults;
 	bool planted[SUBJECTS]; /* by somebody else: an offline record may be gone */
 	bool retold;            /* Redis lost something: seqs may be told twice */
-	struct saved_key saved[KEYS_MAX];
-	size_t saved_count;
+	struct past past;
 };
 
 struct totals {
@@ -281,40 +274,6 @@ static void refresh(struct node *node)
 
 /* ---- Redis in trouble ---- */
 
-static void drop_saved(struct world *world)
-{
-	while (world->saved_count)
-		free(world->saved[--world->saved_count].bytes);
-}
-
-static void save(struct world *world)
-{
-	drop_saved(world);
-	redisReply *keys = server_ask(world->server, "KEYS *");
-	for (size_t i = 0; i < keys->elements && i < KEYS_MAX; i++) {
-		struct saved_key *key = &world->saved[world->saved_count++];
-		redisReply *dump = server_ask(world->server, "DUMP %s", keys->element[i]->str);
-		redisReply *ttl = server_ask(world->server, "PTTL %s", keys->element[i]->str);
-		(void)snprintf(key->name, sizeof(key->name), "%s", keys->element[i]->str);
-		key->length = (size_t)dump->len;
-		key->bytes = malloc(key->length);
-		assert_non_null(key->bytes);
-		memcpy(key->bytes, dump->str, key->length);
-		key->ttl_ms = ttl->integer > 0 ? ttl->integer : 0;
-		freeReplyObject(dump);
-		freeReplyObject(ttl);
-	}
-	freeReplyObject(keys);
-}
-
-static void bring_back(struct world *world)
-{
-	server_do(world->server, "FLUSHALL");
-	for (size_t i = 0; i < world->saved_count; i++)
-		server_do(world->server, "RESTORE %s %lld %b", world->saved[i].name,
-			world->saved[i].ttl_ms, world->saved[i].bytes, world->saved[i].length);
-}
-
 static void plant(struct world *world, int s)
 {
 	const char *kind = roll(world, 2) ? "subject" : "state";
@@ -373,12 +332,12 @@ static void trouble(struct world *world, struct node *node, struct totals *total
 		totals->flushes++;
 		break;
 	case FAULT_PAST:
-		if (!world->saved_count) {
-			save(world);
+		if (!world->past.count) {
+			past_save(&world->past, world->server);
 			break;
 		}
-		bring_back(world);
-		drop_saved(world);
+		past_bring_back(&world->past, world->server);
+		past_drop(&world->past);
 		world->retold = true;
 		totals->pasts++;
 		break;
@@ -671,7 +630,7 @@ static void run(struct server *server, uint64_t seed, struct totals *totals)
 		totals->commands += world->nodes[n].driver.executed;
 		driver_stop(&world->nodes[n].driver);
 	}
-	drop_saved(world);
+	past_drop(&world->past);
 	free(world);
 	totals->runs++;
 }

@@ -546,7 +546,8 @@ static void test_rights(void **state)
 	server_do(&server,
 		"ACL SETUSER writer on >secret ~presence:* -@all +evalsha +script|load "
 		"+info +type +hget +hmget +hset +hdel +hgetall +hkeys +hvals +exists +del "
-		"+pexpire +persist +pttl +set +zadd +zrem +sadd +srem +sscan +xadd");
+		"+pexpire +persist +pttl +set +zadd +zrem +sadd +srem +sscan +xadd +hscan "
+		"+hrandfield +zrange +zremrangebyscore");
 	driver_init(&driver, &server, "b1");
 	driver.config.user = "writer";
 	driver.config.password = "secret";
@@ -554,7 +555,24 @@ static void test_rights(void **state)
 	mailbox_beat(driver.box, driver.now_ms);
 	up(&driver, "u1", "a");
 	down(&driver, "u1", "a");
+	put(&driver,
+		&(struct presence_effect){
+			.type = PRESENCE_STORE_OVERRIDE,
+			.record = { .role = "agent", .id = "u1" },
+			.override = PRESENCE_OVERRIDE_DND,
+			.override_rev = 5,
+		});
+	put(&driver,
+		&(struct presence_effect){
+			.type = PRESENCE_ACTIVITY,
+			.record = { .role = "agent", .id = "u1" },
+			.conversation = "c",
+			.active = true,
+			.active_until_ms = driver.wall_ms + 5000,
+		});
 	driver_settle(&driver);
+	assert_redis("HLEN", "overrides", "1");
+	assert_redis("ZCARD", "typing:c", "1");
 	server_do(&server, "FLUSHALL");
 	up(&driver, "u1", "a");
 	driver_settle(&driver);

@@ -51,7 +51,11 @@ local function merge(c, devices)
 	-- Lost here, or not here yet: the node that has it goes by it.
 	if not o and count > theirs and c.status == 'offline' then status = 'offline' end
 	if status == 'offline' then return 'offline', '', 0, 0, 'inferred' end
-	if status then return status, o.note, o.till, count, 'manual' end
+	if status then
+		-- That who was online is now said to be is no transition: the record need not tell.
+		local same = theirs == 0 and c.status == status and c.note == o.note and c.till == o.till
+		return status, o.note, o.till, count, same and c.source or 'manual'
+	end
 	if not o and count > theirs and c.source == 'manual' then
 		return c.status, c.note, c.till, count, 'manual'
 	end
@@ -257,7 +261,7 @@ local function override(c, seq)
 		overrides_trim()
 	elseif o.rev == known.rev then -- said again: if it is ours, it is not left over
 		if ours and known.epoch ~= epoch then override_store(c.name, known) end
-		return
+		if c.rev == 0 then return end -- before the node knows any more of the subject
 	end
 	c.field, c.rank, c.device_note = '', 0, ''
 	return contribute(c, seq)

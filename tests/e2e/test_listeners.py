@@ -89,7 +89,7 @@ def test_without_a_tick_nobody_is_left_online(make_world, mosquitto):
 
 def test_one_listener_with_the_plugin_and_one_without(make_world, mosquitto):
     if mosquitto.old_tick:
-        return  # inert, as above
+        pytest.skip("inert on this broker, as above")
     without = PER_LISTENER[:PER_LISTENER.rindex("{plugin}")]
     world = make_world(conf=without)
     life(world, False)

@@ -166,8 +166,9 @@ def take_over_all_ways(world, old_ws, ws):
     # The new connection is the one that counts.
     for client in new:
         client.close()
-    for subject, _, _ in taken:
+    for subject, _, how in taken:
         world.observer.wait(subject, "offline", mark)
+        assert [one.status for one in world.observer.since(mark, subject)] == ["offline"], how
 
 
 def test_two_connections_that_fight_for_one_client_id(world):

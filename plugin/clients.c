@@ -302,13 +302,17 @@ static struct client *client_late(struct plugin *plugin, struct mosquitto *point
 
 void client_subscribes(struct plugin *plugin, struct mosquitto *pointer)
 {
-	if (!client_find(plugin, pointer))
+	if (plugin->ticks && !client_find(plugin, pointer))
 		(void)client_late(plugin, pointer);
 }
 
 struct client *client_heard(struct plugin *plugin, struct mosquitto *pointer)
 {
 	struct client *client = client_find(plugin, pointer);
+	/* Nobody begins before the loop has turned once: a broker where it never does, could never
+	 * take back what was said. */
+	if (!plugin->ticks)
+		return client;
 	if (!client)
 		client = client_late(plugin, pointer);
 	else if (client->is_pending)

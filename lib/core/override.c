@@ -58,14 +58,21 @@ static void replace(struct presence *core, struct subject *subject, struct overr
 			event->now_ms + (override->until_ms - event->wall_ms));
 }
 
+/* Devices whose topics follow at once; those of others take a few ticks. */
+enum { SHOWN_AT_ONCE = 3 };
+
 /* What was invisible becomes visible, or the other way round. */
-static void change_sight(
-	struct presence *core, struct subject *subject, bool is_hidden, int64_t now_ms)
+static void change_sight(struct presence *core, struct subject *subject, bool is_hidden,
+	const struct presence_event *event, struct presence_effects *effects)
 {
 	uint64_t live = live_sessions(subject);
 	core->counts.sessions += is_hidden ? -live : live;
 	if (is_hidden)
-		activity_end(core, subject, 0, now_ms);
+		activity_end(core, subject, 0, event->now_ms);
+	/* As it would be with a goodbye: later, it could be told from one. */
+	struct device *device = subject->devices;
+	for (int shown = 0; device && shown < SHOWN_AT_ONCE; shown++, device = device->next)
+		walk_show(core, device, event, effects);
 	/* A record that had been forgotten meanwhile took the contributions with it. */
 	if (subject->devices)
 		walk_say(core, subject,
@@ -89,7 +96,7 @@ static int64_t apply(struct presence *core, struct subject *subject, struct over
 		subject_evidence(subject, event->wall_ms);
 	int64_t previous_rev = subject_settle(core, subject, event, reason, effects);
 	if (was_hidden != is_hidden)
-		change_sight(core, subject, is_hidden, event->now_ms);
+		change_sight(core, subject, is_hidden, event, effects);
 	return previous_rev;
 }
 

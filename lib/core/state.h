@@ -288,6 +288,9 @@ void restore_judge(struct presence *core, struct subject *subject,
 
 /* walk.c: bulk work, a little per tick */
 void walk_say(struct presence *core, struct subject *subject, unsigned targets);
+/* Says what the topic of device shows now, if that is news: nothing of whom nobody may see. */
+void walk_show(struct presence *core, struct device *device, const struct presence_event *event,
+	struct presence_effects *effects);
 void walk_say_everything(struct presence *core, unsigned targets);
 /* When a walk has something to do; INT64_MAX: nothing. */
 int64_t walk_deadline(const struct presence *core);

@@ -46,9 +46,8 @@ int64_t walk_deadline(const struct presence *core)
 	return core->config.refresh_ms ? core->refresh_ms : INT64_MAX;
 }
 
-/* What its own topic shows: nothing of whom nobody may see. */
-static void say_shown(struct presence *core, struct device *device,
-	const struct presence_event *event, struct presence_effects *effects)
+void walk_show(struct presence *core, struct device *device, const struct presence_event *event,
+	struct presence_effects *effects)
 {
 	bool is_hidden = subject_is_hidden(device->subject);
 	enum presence_status shown = is_hidden ? PRESENCE_OFFLINE : device_shown(device);
@@ -66,7 +65,7 @@ static void say_device(struct presence *core, struct subject *subject, struct de
 	if (core->say_targets & PRESENCE_TARGET_STORE && (device || subject->rev))
 		effect_add_store(core, effects, subject, device, 0, event->now_ms);
 	if (device && core->say_targets & PRESENCE_TARGET_DEVICES)
-		say_shown(core, device, event, effects);
+		walk_show(core, device, event, effects);
 }
 
 static void say_step(

@@ -190,7 +190,7 @@ def test_the_table_fits_whatever_the_size(world, screen, presencectl):
 
 def test_a_stopped_table_gives_the_terminal_back(world, screen, presencectl):
     subject, _ = world.agent()
-    table(screen, presencectl, world)
+    table(screen, presencectl, world, subject)
     screen.keys("C-z")
     screen.assert_sane()
     screen.keys("clear", "Enter")

@@ -93,7 +93,8 @@ void device_settle(struct presence *core, struct device *device, const struct pr
 	int64_t previous_rev = subject->rev;
 	if (!undecided)
 		(void)subject_settle(core, subject, event, reason, effects);
-	if (is_new || is_back)
+	/* Which of two notes is shown may change though neither device says anything new. */
+	if (is_new || is_back || subject->rev != previous_rev)
 		effect_add_store(core, effects, subject, device, previous_rev, event->now_ms);
 	device->stored = (uint8_t)rank;
 	device->stored_note = note;

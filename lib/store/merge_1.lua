@@ -48,8 +48,9 @@ local function merge(c, devices)
 	if rank == 0 then return 'offline', '', 0, 0, 'inferred' end
 	local o = override_read(c.name)
 	local status = o and o.status
-	-- Lost here, or not here yet: the node that has it goes by it.
-	if not o and count > theirs and c.status == 'offline' then status = 'offline' end
+	-- Lost here, not here yet or, by a clock of ours, over: what somebody did while the node says that
+	-- they are not to be seen stays unseen.
+	if count > theirs and c.status == 'offline' then status = 'offline' end
 	if status == 'offline' then return 'offline', '', 0, 0, 'inferred' end
 	if status then
 		-- That who was online is now said to be is no transition: the record need not tell.
@@ -80,7 +81,7 @@ end
 -- since, previous. Alone with the subject a node knows best; otherwise continuity is what Redis
 -- holds. was: the status before, if the record is gone.
 local function continuity(c, status, alone, old, was)
-	if alone and status == c.status then return c.since, c.previous end
+	if alone and c.since and status == c.status then return c.since, c.previous end
 	was = old().status or was
 	if status ~= was then return c.at, was end
 	return old().since or c.since or c.at, old().previous or c.previous or 'offline'
@@ -208,6 +209,8 @@ local function contribute(c, seq)
 	local key, subject = base .. 'state:' .. c.name, base .. 'subject:' .. c.name
 	local devices, old_rev = state_read(key)
 	local had, old, r = next(devices) ~= nil, record_reader(subject), {}
+	-- It has published nothing, so it knows nothing of what is published.
+	if c.rev == 0 then c.since, c.previous, c.last_seen = nil, nil, nil end
 	local rank, count, _, others, theirs = highest(devices)
 	local changed = device_change(c, devices, key)
 	if changed == nil then return end

@@ -29,9 +29,13 @@ end
 merge_begin()
 for i = 1, #overrides, 2 do
 	local name, o = overrides[i], override_parse(overrides[i + 1])
-	if o and o.node == node and o.epoch < floor and o.word ~= 'none' and is_writable(name) then
-		override_clear(name, o, ARGV[12], h.mark)
-		swept = swept + 1
+	local cleared = o and o.word == 'none'
+	if o and o.node == node and cleared == (o.epoch >= floor) and is_writable(name) then
+		-- Cleared already: perhaps here, and the answer was lost.
+		if not cleared then
+			override_clear(name, o, ARGV[12], h.mark)
+			swept = swept + 1
+		end
 		reply[#reply + 1] = name
 	end
 end

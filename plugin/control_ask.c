@@ -6,8 +6,8 @@
 
 /* What is asked: it changes nothing. */
 
-/* Subjects that one listPresence looks at. */
-enum { LOOKED_AT_MAX = 10000, STATUSES = PRESENCE_DND + 1 };
+/* Subjects that one listPresence looks at: about a millisecond. */
+enum { LOOKED_AT_MAX = 2000, STATUSES = PRESENCE_DND + 1 };
 
 /* Of whom nothing is published: as if it had been offline for ever. */
 static struct presence_record unknown(const struct subject_name *name)
@@ -85,7 +85,13 @@ void control_list_presence(struct request *request)
 		reply_record(request->replies, &record, plugin->options->node);
 		listed++;
 	}
-	reply_after(request, &last);
+	if (found < command->offset)
+		reply_error(request->replies,
+			"\"offset\" passes over too many; leave it out, and go on with the "
+			"\"after\" "
+			"of each reply");
+	else
+		reply_after(request, &last);
 }
 
 static void reply_stat(void *context, const char *name, const char *value)

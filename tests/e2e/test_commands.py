@@ -10,7 +10,7 @@ import pytest
 
 from control import (ADMIN, KIM, RESPONSE, TOPIC, ask, ask_all, make_control_world,
                      refused, send)
-from mqtt import Closed
+from mqtt import Client, Closed
 from servers import poll
 from world import World, topic_of
 
@@ -251,6 +251,26 @@ def test_a_list_has_everybody_once(make_control, version):
     assert ask(admin, "listPresence", count=6, offset=4)["subjects"] == page[4:]
     last = f"{page[3]['role']}/{page[3]['id']}"
     assert ask(admin, "listPresence", count=6, after=last)["subjects"] == page[4:]
+
+
+def test_a_page_looks_at_so_many_and_a_list_still_ends(make_control):
+    """Rare among many: pages are empty, and go on."""
+    world = make_control({"grace": "0"})
+    admin = admin_of(world)
+    for number in range(2100):
+        Client(world.broker.port, f"user:n{number}:d").disconnect()
+    rare, client = world.agent()
+    world.fence()
+    found, after, pages = [], {}, 0
+    while after is not None:
+        answer = ask(admin, "listPresence", role="agent", status="online", **after)
+        found += [f"{one['role']}/{one['id']}" for one in answer["subjects"]]
+        after = {"after": answer["after"]} if "after" in answer else None
+        pages += 1
+    assert found == [rare] and pages == 2
+    assert answer["totalCount"] == 1
+    assert "leave it out" in refused(admin, "listPresence", offset=2001)
+    assert len(ask(admin, "listPresence", offset=1990)["subjects"]) == 10
 
 
 def test_stats_are_those_of_sys(world):

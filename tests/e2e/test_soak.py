@@ -53,12 +53,13 @@ class Slot:
             self.client = None
 
 
-def check_history(records):
-    """since and previous change with the status, and only then; nothing is said twice."""
+def check_history(records, may_repeat):
+    """since and previous change with the status, and only then; nothing is said twice, but on
+    brokers without a guard, where what a will may have overwritten is published again."""
     for before, after in zip(records, records[1:]):
         if before["status"] == after["status"]:
             assert before["since"] == after["since"] and before["previous"] == after["previous"]
-            assert before["devices"] != after["devices"], (before, after)
+            assert before["devices"] != after["devices"] or may_repeat, (before, after)
         else:
             assert after["previous"] == before["status"] and after["since"] >= before["since"]
 
@@ -95,5 +96,5 @@ def test_churn(make_world, request, store):
     if store == "state_file":
         poll(world.state_file_agrees, 10, f"seed {SEED}: the state file agrees")
     for subject in expected:
-        check_history([one.record for one in world.observer.since(0, subject)])
+        check_history([one.record for one in world.observer.since(0, subject)], not world.mosquitto.knows_why)
     assert steps > seconds * 10

@@ -24,30 +24,13 @@ static int publish(struct plugin *plugin, const struct presence_effect *effect)
 	return PRESENCE_OK;
 }
 
-static bool is_stored(const struct presence_effect *effect)
-{
-	switch (effect->type) {
-	case PRESENCE_STORE:
-	case PRESENCE_REFRESH:
-	case PRESENCE_FORGOTTEN:
-	case PRESENCE_RESYNCED:
-		return true;
-	case PRESENCE_STORE_OVERRIDE: /* stores do not know overrides yet */
-	case PRESENCE_PUBLISH:
-	case PRESENCE_DEVICE:
-	case PRESENCE_ACTIVITY:
-		break;
-	}
-	return false;
-}
-
 static void carry_out(struct plugin *plugin, const struct presence_effect *effect, int64_t now_ms)
 {
 	if (publish(plugin, effect)) {
 		plugin->refused[REFUSED_MEMORY]++;
 		plugin->topics_unsaid = true;
 	}
-	for (size_t i = 0; is_stored(effect) && i < plugin->store_count; i++)
+	for (size_t i = 0; i < plugin->store_count; i++)
 		store_put(plugin->stores[i], effect, now_ms);
 }
 

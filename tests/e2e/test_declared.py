@@ -3,6 +3,7 @@
 overrides; and somebody invisible, who is as good as gone."""
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -333,6 +334,56 @@ def test_an_override_of_somebody_never_seen_waits_for_him(world, version):
     assert ask(admin, "getPresence", subjects=[f"agent/{name}"])["subjects"][0]["rev"] == 0
     world.connect(f"agent:{name}:d", version=version)
     world.observer.wait(f"agent/{name}", "dnd", source="manual")
+
+
+# Restarts
+
+@pytest.mark.parametrize("store", ["state_file", "redis"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_was_said_outlives_the_broker(make_control, store, number):
+    world = make_control({"restart_grace": "2s", "node_lease": "1s", "redis_ttl": "9s"}
+                         if store == "redis" else {"restart_grace": "2s"}, store=store)
+    said = {"manual": {"status": "dnd", "note": "meeting"}, "short": {"status": "away", "ttl": 1},
+            "hidden": {"status": "invisible", "ttl": 600}}
+    clients = {}
+    for name, fields in said.items():
+        clients[name], _ = world.online(f"agent:{name}:d", f"agent/{name}")
+        ask(clients[name], "setOverride", **fields)
+    clients["app"], _ = world.online("agent:app:d", "agent/app")
+    ask(clients["app"], "setStatus", status="away", note="bus")
+    clients["cleared"], _ = world.online("agent:cleared:d", "agent/cleared")
+    ask(clients["cleared"], "setOverride", status="dnd")
+    ask(clients["cleared"], "clearOverride")
+    world.observer.wait("agent/cleared", "online", reason="override")
+    world.observer.wait("agent/hidden", "offline")
+    admin = world.connect("presencectl-admin", **ADMIN)
+    poll(lambda: ask(admin, "getStats")["queue"] == 0, 10, "all is stored")
+    time_over = time.monotonic() + 1.2
+    world.restart(number)
+    poll(lambda: time.monotonic() > time_over, 5, "the short one is over")
+    again = {name: world.connect(client.client_id) for name, client in clients.items()
+             if client is not admin}
+    world.observer.wait("agent/manual", "dnd", source="manual", note="meeting")
+    world.observer.wait("agent/short", "online", source="inferred")
+    world.observer.wait("agent/cleared", "online", source="inferred")
+    world.observer.wait("agent/app", "away", source="app", note="bus")
+    hidden = ask(again["hidden"], "getPresence", subjects=["agent/hidden"])["subjects"][0]
+    assert hidden["status"] == "offline"
+    assert not [one for one in world.observer.since(0, "agent/hidden") if one.status == "online"]
+    mark = world.observer.mark()
+    ask(again["hidden"], "clearOverride")
+    world.observer.wait("agent/hidden", "online", mark)
+
+
+def test_typing_is_in_redis_while_it_lasts(make_control):
+    world = make_control(store="redis")
+    subject, client = world.agent()
+    key = world.key("typing:c1")
+    ask(client, "typing", conversation="c1", active=True)
+    poll(lambda: world.redis("ZSCORE", key, subject), 5, "in Redis")
+    assert time.time() < float(world.redis("ZSCORE", key, subject)) / 1000 < time.time() + 5
+    ask(client, "typing", conversation="c1", active=False)
+    poll(lambda: not world.redis("ZSCORE", key, subject), 6, "no more in Redis")
 
 
 # Invisible

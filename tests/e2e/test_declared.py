@@ -179,7 +179,9 @@ def test_two_devices_disagree(world, version):
 
 def test_what_was_declared_survives_a_short_absence_and_no_longer(world, version):
     subject, client = world.agent(version=version)
+    mark = world.observer.mark()
     ask(client, "setStatus", status="dnd", note="n")
+    world.observer.wait(subject, "dnd", mark)
     mark = world.observer.mark()
     client.rst()
     client = world.connect(client.client_id, version=version)

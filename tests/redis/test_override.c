@@ -736,7 +736,7 @@ static void test_typing_partition(void **state)
 	broker.driver.config.partitions = 8;
 	driver_start(&broker.driver, 1);
 	for (int i = 0; i < 20; i++) {
-		char conversation[16], id[16];
+		char conversation[32], id[16];
 		(void)snprintf(conversation, sizeof(conversation), "room %d", i);
 		(void)snprintf(id, sizeof(id), "u%d", i);
 		const struct presence_effect effect = {

@@ -303,6 +303,7 @@ void guard_repair(struct plugin *plugin, const struct mosquitto *pointer)
 				.type = PRESENCE_ASSERT,
 				.role = identity.role,
 				.id = identity.id,
-				.targets = PRESENCE_TARGET_TOPIC,
+				/* The stores too: it has a new rev. */
+				.targets = PRESENCE_TARGET_TOPIC | PRESENCE_TARGET_STORE,
 			});
 }

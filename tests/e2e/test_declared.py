@@ -180,6 +180,7 @@ def test_two_devices_disagree(world, version):
 def test_what_was_declared_survives_a_short_absence_and_no_longer(world, version):
     subject, client = world.agent(version=version)
     ask(client, "setStatus", status="dnd", note="n")
+    world.observer.wait(subject, "dnd")
     mark = world.observer.mark()
     client.rst()
     client = world.connect(client.client_id, version=version)
@@ -294,6 +295,7 @@ def test_typing_in_too_many_conversations_is_refused(world, version):
 def test_an_override_holds_until_its_time_is_over(world, version):
     subject, client = world.agent(version=version)
     ask(client, "setStatus", status="dnd", note="mine")
+    world.observer.wait(subject, "dnd")
     mark = world.observer.mark()
     before = time.time()
     ask(client, "setOverride", status="away", note="lunch", ttl=1.5)

@@ -148,13 +148,30 @@ int override_set(
 	return PRESENCE_OK;
 }
 
+/* It ended while the broker was down: the stores have still to hear of it. */
+static void tell_ended(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (subject && subject->override)
+		return;
+	struct presence_effect *effect = effect_add(
+		core, effects, PRESENCE_STORE_OVERRIDE, subject, event->now_ms);
+	effect->record.role = event->role;
+	effect->record.id = event->id;
+	effect->override_rev = state_mint_rev(core, event->wall_ms);
+}
+
 int override_restore(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	restore_rev(core, event->rev);
-	bool expired = event->until_ms && event->until_ms <= event->wall_ms;
-	if (expired || event->override == PRESENCE_OVERRIDE_NONE)
+	if (event->override == PRESENCE_OVERRIDE_NONE)
 		return PRESENCE_OK;
+	if (event->until_ms && event->until_ms <= event->wall_ms) {
+		tell_ended(core, event, effects);
+		return PRESENCE_OK;
+	}
 	struct subject *subject = subject_find(core, event->role, event->id);
 	if (subject && subject->override && subject->override->rev >= event->rev)
 		return PRESENCE_OK;

@@ -49,7 +49,6 @@ static const char *const statements[STATE_STATEMENTS] = {
 	[STATE_DROP_SUBJECT] = "DELETE FROM subjects WHERE role = ? AND id = ?",
 	[STATE_PUT_OVERRIDE] = "INSERT OR REPLACE INTO overrides VALUES (?, ?, ?, ?, ?, ?)",
 	[STATE_DROP_OVERRIDE] = "DELETE FROM overrides WHERE role = ? AND id = ?",
-	[STATE_DROP_EXPIRED] = "DELETE FROM overrides WHERE until > 0 AND until <= ?",
 	[STATE_SEEN] = "UPDATE subjects SET last_seen = max(last_seen, ?3)"
 		       " WHERE role = ?1 AND id = ?2",
 	[STATE_PUT_META] = "INSERT INTO meta VALUES (1, " TEXT_OF(

@@ -34,7 +34,6 @@ enum state_statement {
 	STATE_DROP_SUBJECT,
 	STATE_PUT_OVERRIDE,
 	STATE_DROP_OVERRIDE,
-	STATE_DROP_EXPIRED,
 	STATE_SEEN,
 	STATE_PUT_META,
 	STATE_STATEMENTS
@@ -65,8 +64,6 @@ enum state_outcome state_file_failed(struct state_file *file, int code);
 /* What to do about the last failure. */
 const char *state_file_advice(const struct state_file *file);
 
-/* Removes the overrides whose time is over. */
-void state_rows_expire(struct state_file *file);
 /* Writes items in one transaction: all of them, or none. */
 enum state_outcome state_rows_write(
 	struct state_file *file, const char *node, const struct store_item *items);

@@ -238,8 +238,6 @@ enum state_outcome state_load_some(
 		outcome = post_overrides(load, file, box);
 	if (!outcome)
 		outcome = post_rows(load, file, box, rows_sql, post_row);
-	if (!outcome)
-		state_rows_expire(file);
 	if (outcome != STATE_MORE)
 		state_load_finish(load);
 	return outcome;

@@ -156,13 +156,6 @@ static int64_t higher(int64_t one, int64_t other)
 	return one > other ? one : other;
 }
 
-void state_rows_expire(struct state_file *file)
-{
-	struct use use = use_of(file, STATE_DROP_EXPIRED);
-	number(&use, wall_ms());
-	(void)run(&use); /* they count for nothing; the next start tries again */
-}
-
 enum state_outcome state_rows_write(
 	struct state_file *file, const char *node, const struct store_item *items)
 {

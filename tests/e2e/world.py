@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mqtt import PUBLISH, Client, Closed
+from mqtt import PINGRESP, PUBLISH, Client, Closed
 from servers import Broker, Redis, poll
 
 GRACE_MS = 400
@@ -75,6 +75,7 @@ class Observer:
 
     def __init__(self, port, *topics, **how):
         self.seen, self.condition = [], threading.Condition()
+        self.asked = self.answered = 0
         self.client = Client(port, how.pop("client_id", "observer"), version=5, keepalive=0, **how)
         for topic in topics or ("presence/#",):
             assert self.client.subscribe(topic) < 128, "the observer may not subscribe"
@@ -95,12 +96,21 @@ class Observer:
                 header, body = self.client.read_packet(3600)
                 if header >> 4 == PUBLISH:
                     self._remember(self.client.message(header, body))
+                elif header >> 4 == PINGRESP:
+                    with self.condition:
+                        self.answered += 1
+                        self.condition.notify_all()
         except (Closed, OSError, ValueError):
             pass
 
     def mark(self):
-        """A place in what was seen, to start looking from."""
+        """A place in what was seen, to start looking from: all that the broker had sent when it
+        was asked has been seen. What another client was told may still be on its way to here."""
         with self.condition:
+            self.asked += 1
+            self.client.send_ping()
+            assert self.condition.wait_for(lambda: self.answered >= self.asked, PATIENCE), \
+                "the broker does not answer its observer"
             return len(self.seen)
 
     def since(self, mark, subject=None):

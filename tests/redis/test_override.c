@@ -287,6 +287,12 @@ static void test_restored(void **state)
 	connects(&broker, 3, "hidden", "web");
 	overrides(&broker, "once", PRESENCE_OVERRIDE_INVISIBLE, NULL, 1000);
 	connects(&broker, 4, "once", "web");
+	overrides(&broker, "bare", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	connects(&broker, 5, "bare", "web");
+	server_do(&server, "HDEL presence:{0}:overrides agent/bare");
+	connects(&broker, 6, "faded", "web");
+	overrides(&broker, "faded", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	server_do(&server, "DEL presence:{0}:subject:agent/faded");
 	overrides(&broker, "cleared", PRESENCE_OVERRIDE_DND, NULL, 0);
 	overrides(&broker, "cleared", PRESENCE_OVERRIDE_NONE, NULL, 0);
 	overrides(&broker, "over", PRESENCE_OVERRIDE_DND, NULL, 1000);
@@ -330,6 +336,9 @@ static void test_restored(void **state)
 	assert_true(line_of(lines, "had hidden/web online -\n") >= 0);
 	assert_true(line_of(lines, "had once/web online -\n") >= 0);
 	assert_true(line_of(lines, "is hidden") < 0 && line_of(lines, "is once") < 0);
+	/* The same with half of what tells: who is not known to be online was not seen to go. */
+	assert_true(line_of(lines, "had bare/web") >= 0 && line_of(lines, "is bare") < 0);
+	assert_true(line_of(lines, "had faded/web") >= 0 && line_of(lines, "is faded") < 0);
 	broker_settle(&broker);
 	broker_pass(&broker, 11000);
 	assert_string_equal(ask("HGET", "subject:agent/busy", "status"), "offline");
@@ -337,7 +346,7 @@ static void test_restored(void **state)
 	assert_string_equal(ask("EXISTS", "subject:agent/once", ""), "0");
 	assert_string_equal(ask("EXISTS", "state:agent/hidden", ""), "0");
 	assert_string_equal(ask("EXISTS", "state:agent/once", ""), "0");
-	connects(&broker, 5, "busy", "web");
+	connects(&broker, 7, "busy", "web");
 	assert_string_equal(ask("HMGET", "subject:agent/busy", "status note"), "dnd call");
 	broker_stop(&broker);
 	broker_stop(&other);
@@ -621,6 +630,54 @@ static void test_never_seen(void **state)
 	broker_stop(&broker);
 }
 
+/* One command after the other, until all is said: nobody sees them. */
+static void watch_hidden(struct broker *broker, int steps)
+{
+	struct driver *driver = &broker->driver;
+	for (int i = 0; i < steps; i++) {
+		(void)driver_connect(driver);
+		driver_step(driver);
+		(void)driver_execute(driver, driver->wire);
+		const char *status = ask("HGET", "subject:agent/hidden", "status");
+		assert_true(!*status || !strcmp(status, "offline"));
+		assert_string_equal(ask("ZCARD", "online:agent", ""), "0");
+		(void)driver_answer(driver);
+		(void)broker_turn(broker);
+	}
+}
+
+/* Redis comes back from a past in which they were as invisible as now. */
+static void test_never_shows_in_sweep(void **state)
+{
+	struct broker broker;
+	struct past past = { 0 };
+	(void)state;
+	begin(&broker, "b1", 1);
+	connects(&broker, 1, "hidden", "web");
+	overrides(&broker, "hidden", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	past_save(&past, &server);
+	overrides(&broker, "u2", PRESENCE_OVERRIDE_DND, NULL, 0);
+	past_bring_back(&past, &server);
+	past_drop(&past);
+	overrides(&broker, "u2", PRESENCE_OVERRIDE_NONE, NULL, 0);
+	watch_hidden(&broker, 60);
+	broker_pass(&broker, 4000);
+	past_save(&past, &server);
+	overrides(&broker, "u3", PRESENCE_OVERRIDE_DND, NULL, 0);
+	past_bring_back(&past, &server);
+	past_drop(&past);
+	(void)broker_feed(&broker,
+		(struct presence_event){
+			.type = PRESENCE_DECLARE, .token = 1, .status = PRESENCE_DND });
+	watch_hidden(&broker, 80);
+	struct store_stats stats;
+	int64_t oldest_ms;
+	redis_writer_stats(broker.driver.writer, &stats, &oldest_ms);
+	assert_int_equal(stats.resyncs, 2);
+	assert_non_null(strstr(ask("HGET", "overrides", "agent/hidden"), "\"invisible\""));
+	broker_stop(&broker);
+}
+
 /* Redis has lost everything, and the first it hears is that a device of theirs did something. */
 static void test_never_shows(void **state)
 {
@@ -630,7 +687,6 @@ static void test_never_shows(void **state)
 	connects(&broker, 1, "hidden", "web");
 	overrides(&broker, "hidden", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
 	for (uint64_t round = 0; round < 10; round++) {
-		struct driver *driver = &broker.driver;
 		server_do(&server, round % 2 ? "FLUSHALL" : "DEL presence:{0}:overrides");
 		(void)broker_feed(&broker,
 			(struct presence_event){
@@ -641,16 +697,7 @@ static void test_never_shows(void **state)
 				.id = "hidden",
 				.device = round % 3 ? "phone" : "tablet",
 			});
-		for (int i = 0; i < 40; i++) {
-			(void)driver_connect(driver);
-			driver_step(driver);
-			(void)driver_execute(driver, driver->wire);
-			const char *status = ask("HGET", "subject:agent/hidden", "status");
-			assert_true(!*status || !strcmp(status, "offline"));
-			assert_string_equal(ask("ZCARD", "online:agent", ""), "0");
-			(void)driver_answer(driver);
-			(void)broker_turn(&broker);
-		}
+		watch_hidden(&broker, 40);
 		broker_pass(&broker, 5000);
 		assert_string_equal(ask("HGET", "subject:agent/hidden", "status"), "offline");
 	}
@@ -736,7 +783,7 @@ static void test_typing_partition(void **state)
 	broker.driver.config.partitions = 8;
 	driver_start(&broker.driver, 1);
 	for (int i = 0; i < 20; i++) {
-		char conversation[32], id[16];
+		char conversation[32], id[32];
 		(void)snprintf(conversation, sizeof(conversation), "room %d", i);
 		(void)snprintf(id, sizeof(id), "u%d", i);
 		const struct presence_effect effect = {
@@ -788,6 +835,7 @@ int main(void)
 		TEST(test_visible_again),
 		TEST(test_never_seen),
 		TEST(test_never_shows),
+		TEST(test_never_shows_in_sweep),
 		TEST(test_typing),
 		TEST(test_typing_late),
 		TEST(test_typing_partition),

@@ -157,6 +157,7 @@ static void test_overrides(void **state)
 		"ch 7000000000000\n"
 		"is agent/hushed offline < offline connect inferred 0 1000 2000 33 - 0\n"
 		"had agent/hushed/phone 2000 dnd shh\n");
+	put(rig->box, an_override("over", PRESENCE_OVERRIDE_NONE, 43, 0)); /* as the core does */
 	rig_stop(rig);
 	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM overrides WHERE id = 'over'"), 0);
 	assert_int_equal(ask_sql(rig->path, "SELECT count(*) FROM overrides"), 6);

@@ -48,12 +48,15 @@ build() {
 
 # run_tests PRESET [CTEST OPTION...]
 run_tests() {
-	local preset=$1 from=$SECONDS line
+	local preset=$1 from=$SECONDS line workers=2
 	shift
 	say "$preset: testing"
 	# gcc 12's ThreadSanitizer cannot live with all the randomness that newer kernels have.
 	local ctest=(ctest)
 	[ "$preset" != tsan ] || ! setarch -R true 2>/dev/null || ctest=(setarch -R ctest)
+	# Stories of one broker run so many at a time; dev runs three brokers at once, tsan one.
+	[ "$preset" != tsan ] || workers=4
+	export PYTEST_XDIST_AUTO_NUM_WORKERS=$workers
 	# Tests wait more than they work: one more at a time than there are processors. What ctest
 	# found decides; its closing line says how many.
 	"${ctest[@]}" --test-dir "$root/build/$preset" --output-on-failure --no-tests=error \

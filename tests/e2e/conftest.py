@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """One run is one broker and one build of the plugin:
     python3 -m pytest tests/e2e --broker=2.1 --plugin=build/dev/plugin/mosquitto_presence.so"""
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +10,23 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from servers import find_mosquitto, sanitizers_of  # noqa: E402
+from servers import BROKERS, PORTS, find_mosquitto, sanitizers_of  # noqa: E402
 from world import World  # noqa: E402
 
 STORES = ["none", "state_file", "redis"]
+WORKERS_MAX = 8  # of one run; more would share their ports
 
 
 def pytest_addoption(parser):
-    parser.addoption("--broker", default="2.0.11", choices=["2.0.11", "2.0.21", "2.1"])
+    parser.addoption("--broker", default="2.0.11", choices=BROKERS)
     parser.addoption("--plugin", help="path of mosquitto_presence.so")
     parser.addoption("--soak", default="20", help="seconds of churn in test_soak.py")
+
+
+def pytest_configure(config):
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS_MAX
+    PORTS.share(BROKERS.index(config.getoption("--broker")) * WORKERS_MAX + worker,
+                len(BROKERS) * WORKERS_MAX)
 
 
 def pytest_report_header(config):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """The processes under test: mosquitto of three Debian releases, and Redis. Each runs on loopback
 in a folder of its own and is ended by its pid."""
+import itertools
 import os
 import random
 import re
@@ -34,17 +35,34 @@ def poll(question, seconds, what):
         time.sleep(POLL)
 
 
-def free_port():
-    # Below the range from which the kernel takes ports for outgoing connections.
-    for _ in range(100):
-        port = random.randrange(15000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass
-    raise AssertionError("no free port")
+class Ports:
+    """Several runs share a machine: each takes its own ports, one after the other, so that none
+    gets a port that another's broker gave up for the moment of its restart. All are below the
+    range from which the kernel takes ports for outgoing connections."""
+
+    def __init__(self):
+        self.share(0, 1)
+
+    def share(self, number, of):
+        size = (32000 - 15000) // of
+        first = 15000 + size * number
+        self.ports = itertools.cycle(range(first, first + size))
+        for _ in range(random.randrange(size)):
+            next(self.ports)
+
+    def free(self):
+        for port in itertools.islice(self.ports, 1000):
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                    return port
+                except OSError:
+                    pass
+        raise AssertionError("no free port")
+
+
+PORTS = Ports()
+BROKERS = ["2.0.11", "2.0.21", "2.1"]
 
 
 @dataclass
@@ -167,7 +185,7 @@ class Broker(Process):
     def __init__(self, mosquitto, folder, conf, sanitizers=()):
         super().__init__(folder)
         self.mosquitto = mosquitto
-        self.port, self.ws_port = free_port(), free_port()
+        self.port, self.ws_port = PORTS.free(), PORTS.free()
         self.conf_path = self.folder / "mosquitto.conf"
         self.conf_path.write_text(conf.replace("{port}", str(self.port))
                                   .replace("{ws_port}", str(self.ws_port)))
@@ -233,7 +251,7 @@ class Redis(Process):
         super().__init__(folder)
         # The path of a socket has to be short.
         self.place = tempfile.TemporaryDirectory(prefix="presence-")
-        self.port, self.path = free_port(), self.place.name + "/redis.sock"
+        self.port, self.path = PORTS.free(), self.place.name + "/redis.sock"
         self.url = "unix://" + self.path
         self.lines, self.socket = list(lines), None
 

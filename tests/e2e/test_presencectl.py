@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from servers import REPOSITORY, free_port, passwords, poll
+from servers import PORTS, REPOSITORY, passwords, poll
 from world import PATIENCE
 
 STORES = ["none"]
@@ -79,7 +79,7 @@ class Screen:
 
     def __init__(self, folder, columns=90, lines=14):
         # The path of a socket has to be short.
-        self.socket = f"/tmp/presence-tmux-{os.getpid()}-{free_port()}"
+        self.socket = f"/tmp/presence-tmux-{os.getpid()}-{PORTS.free()}"
         self.tmux("new-session", "-d", "-x", columns, "-y", lines, "-c", folder,
                   "env PS1='ready> ' bash --norc --noprofile")
         self.wait(lambda text: "ready>" in text, "a prompt")
@@ -326,7 +326,7 @@ def test_a_pipe_outlives_a_restart(make_world, watch):
 
 
 def test_ways_to_connect(make_world, ctl, tmp_path):
-    socket_path = f"/tmp/presence-ctl-{free_port()}.sock"
+    socket_path = f"/tmp/presence-ctl-{PORTS.free()}.sock"
     try:
         world = make_world(tail=f"listener 0 {socket_path}\n")
         world.agent()
@@ -356,7 +356,7 @@ def certificate(folder, name):
 def test_tls(make_world, ctl, tmp_path):
     key, cert = certificate(tmp_path, "broker")
     _, other = certificate(tmp_path, "other")
-    port = free_port()
+    port = PORTS.free()
     world = make_world(tail=f"listener {port} 127.0.0.1\ncertfile {cert}\nkeyfile {key}\n")
     world.agent()
     once = ["watch", "-C", "1", "-p", port]
@@ -387,7 +387,7 @@ def test_a_wrong_password_is_a_no(make_world, ctl, tmp_path):
 
 
 def test_nobody_there(ctl):
-    found = ctl(None, "watch", "-p", free_port())
+    found = ctl(None, "watch", "-p", PORTS.free())
     assert found.returncode == UNREACHABLE and "nobody listens there" in found.stderr, found
     found = ctl(None, "list", "-h", "nosuchhost.invalid", "--timeout", "2s")
     assert found.returncode == UNREACHABLE, found
@@ -500,7 +500,7 @@ def test_doctor_tries_an_admin_with_a_wrong_password(make_world, ctl, tmp_path):
 
 
 def test_doctor_without_a_broker(ctl):
-    found = ctl(None, "doctor", "-p", free_port())
+    found = ctl(None, "doctor", "-p", PORTS.free())
     assert found.returncode == UNREACHABLE and found.stdout.startswith("fail  broker"), found
 
 

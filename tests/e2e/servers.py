@@ -128,10 +128,11 @@ class Process:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log_path = self.folder / "log"
-        self.process = None
+        self.process, self.paused = None, False
 
     def launch(self, command, environment=None):
         assert not self.alive()
+        self.paused = False
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -152,9 +153,14 @@ class Process:
 
     def pause(self):
         self.send_signal(signal.SIGSTOP)
+        self.paused = True
 
     def resume(self):
-        self.send_signal(signal.SIGCONT)
+        """Only what was paused: LeakSanitizer stops a process that ends, and would wait forever
+        for one that somebody continued."""
+        if self.paused:
+            self.send_signal(signal.SIGCONT)
+            self.paused = False
 
     def wait_end(self, seconds=START_SECONDS):
         return self.process.wait(seconds)

@@ -76,6 +76,7 @@ class Observer:
     def __init__(self, port, *topics, **how):
         self.seen, self.condition = [], threading.Condition()
         self.asked = self.answered = 0
+        self.port, self.ended = port, None
         self.client = Client(port, how.pop("client_id", "observer"), version=5, keepalive=0, **how)
         for topic in topics or ("presence/#",):
             assert self.client.subscribe(topic) < 128, "the observer may not subscribe"
@@ -100,8 +101,8 @@ class Observer:
                     with self.condition:
                         self.answered += 1
                         self.condition.notify_all()
-        except (Closed, OSError, ValueError):
-            pass
+        except Exception as why:
+            self.ended = why  # said when something is missed
 
     def mark(self):
         """A place in what was seen, to start looking from: all that the broker had sent when it
@@ -131,8 +132,21 @@ class Observer:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise AssertionError(f"never saw {what} in {seconds} s, but "
-                                         f"{self.seen[mark:][-20:]}")
+                                         f"{self.seen[mark:][-20:]}; {self._circumstances()}")
                 self.condition.wait(left)
+
+    def _circumstances(self):
+        """What a newcomer finds: is it the broker that did not say it, or we who did not hear?"""
+        if self.ended:
+            return f"reading ended with {self.ended!r}"
+        try:
+            probe = Client(self.port, f"presencectl-why{time.monotonic_ns()}", version=5)
+            probe.subscribe("presence/#")
+            probe.subscribe("$SYS/broker/presence/#")
+            probe.ping()
+            return f"retained: {[message for message in probe.inbox][-60:]}"
+        except (Closed, OSError) as why:
+            return f"a newcomer finds {why!r}"
 
     def wait(self, subject, status, mark=0, seconds=PATIENCE, **fields):
         """The first record of subject since mark that has this status and these fields."""

@@ -165,8 +165,8 @@ enum ctl_exit run_nodes(const struct subcommand_call *call)
 	return ask(call->settings, "listNodes", json_object_new_object(), print_tree);
 }
 
-/* Keeps the connection until a signal to end, or its loss. */
-static enum ctl_exit stay(struct request *request)
+/* From here on the signals that end us are read from the fd; -1: they cannot be. */
+static int take_signals(void)
 {
 	sigset_t set;
 	(void)sigemptyset(&set);
@@ -174,17 +174,37 @@ static enum ctl_exit stay(struct request *request)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	struct pollfd signals = { .fd = signalfd(-1, &set, SFD_CLOEXEC), .events = POLLIN };
-	if (signals.fd < 0)
-		return complain(CTL_TROUBLE, "signals cannot be waited for");
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* Keeps the connection until a signal to end, or its loss. */
+static enum ctl_exit stay(struct request *request, int signals_fd)
+{
+	struct pollfd signals = { .fd = signals_fd, .events = POLLIN };
 	bool alive = true;
 	while (alive && !signals.revents)
 		alive = link_wait(&request->link, &signals, 1, INT64_MAX);
-	(void)close(signals.fd);
 	return alive ? CTL_OK
 		     : complain(CTL_UNREACHABLE,
 			       "the broker closed the connection; was it "
 			       "kicked, or does another client have this id?");
+}
+
+/* Who reads that it holds may send a signal at once. */
+static enum ctl_exit hold(struct request *request, const struct settings *settings,
+	const char *status, struct json_object *data)
+{
+	int signals_fd = take_signals();
+	if (signals_fd < 0)
+		return complain(CTL_TROUBLE, "signals cannot be waited for");
+	if (settings->json)
+		print_json(data);
+	else
+		(void)printf("%s, until Ctrl-C\n", status);
+	(void)fflush(stdout);
+	enum ctl_exit end = stay(request, signals_fd);
+	(void)close(signals_fd);
+	return end;
 }
 
 enum ctl_exit run_set(const struct subcommand_call *call)
@@ -210,12 +230,7 @@ enum ctl_exit run_set(const struct subcommand_call *call)
 	if (end != CTL_OK) {
 		(void)complain(end, problem);
 	} else {
-		if (settings->json)
-			print_json(data);
-		else
-			(void)printf("%s, until Ctrl-C\n", call->arguments[0]);
-		(void)fflush(stdout);
-		end = stay(&request);
+		end = hold(&request, settings, call->arguments[0], data);
 		/* Mosquitto 2.0 cannot tell a goodbye from a loss: this can. */
 		json_object_put(data);
 		data = NULL;

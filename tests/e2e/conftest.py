@@ -3,10 +3,13 @@
     python3 -m pytest tests/e2e --broker=2.1 --plugin=build/dev/plugin/mosquitto_presence.so"""
 import os
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -55,6 +58,50 @@ def bench(request, mosquitto):
     if not plugin or not Path(plugin).exists():
         pytest.fail(f"no plugin: --plugin {plugin}")
     return Bench(mosquitto, str(Path(plugin).resolve()), sanitizers_of(plugin))
+
+
+class Stillness:
+    """Shared machines stand still at times, one processor for seconds while the other goes on.
+    What had to be seen in time then says nothing about the plugin."""
+    SECONDS, ATTEMPTS = 1, 3
+
+    def __init__(self):
+        self.moments = []
+        for processor in os.sched_getaffinity(0):
+            threading.Thread(target=self._watch, args=(processor,), daemon=True).start()
+
+    def _watch(self, processor):
+        os.sched_setaffinity(0, {processor})  # of this thread alone
+        before = time.monotonic()
+        while True:
+            time.sleep(0.05)
+            now = time.monotonic()
+            if now - before > self.SECONDS:
+                self.moments.append((now, now - before))
+            before = now
+
+    def since(self, start):
+        return max((seconds for at, seconds in self.moments if at > start), default=0)
+
+
+STILLNESS = Stillness()
+
+
+def pytest_runtest_protocol(item, nextitem):
+    """A story that failed while the machine stood still is told again, and only then."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for attempt in range(1, Stillness.ATTEMPTS + 1):
+        start = time.monotonic()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        stood = STILLNESS.since(start)
+        if attempt == Stillness.ATTEMPTS or not stood or not any(one.failed for one in reports):
+            break
+        print(f"{item.nodeid}: the machine stood still for {stood:.1f} s: again", file=sys.stderr)
+        item._initrequest()
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 def pytest_generate_tests(metafunc):

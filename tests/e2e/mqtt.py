@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK = 1, 2, 3, 4, 8, 9
 PUBREC, PUBREL, PUBCOMP, UNSUBSCRIBE, UNSUBACK = 5, 6, 7, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
-PATIENCE = 10  # seconds to wait for an answer
+PATIENCE = 20  # seconds to wait for an answer
 
 
 class Refused(Exception):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("PRESENCE_CACHE") or REPOSITORY / ".cache") / "brokers"
-START_SECONDS = 20
+START_SECONDS = 40
 # Any of these in what a broker wrote means that the plugin did something wrong.
 REPORTS = re.compile(r"ERROR: AddressSanitizer|WARNING: ThreadSanitizer|runtime error:"
                      r"|FATAL: ThreadSanitizer|AddressSanitizer:DEADLYSIGNAL")
@@ -144,7 +144,7 @@ class Process:
     def log(self):
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def wait_log(self, pattern, seconds=10):
+    def wait_log(self, pattern, seconds=30):
         return poll(lambda: re.search(pattern, self.log()), seconds,
                     lambda: f"«{pattern}» in the log:\n{self.log()[-3000:]}")
 

@@ -18,7 +18,7 @@ from servers import Broker, Redis, poll
 GRACE_MS = 400
 RECORD_KEYS = ["v", "role", "id", "status", "previous", "reason", "source", "devices", "since",
                "last_seen", "rev", "node", "note", "until"]
-PATIENCE = 8
+PATIENCE = 20
 BASE = """
 user root
 log_dest stderr

@@ -21,6 +21,7 @@ def reloading(make_world, tmp_path):
     world.start()
 
     def reload(text, answer):
+        world.observer.mark()  # a broker that still reloads forgets the next signal
         path.write_text(text)
         world.broker.send_signal(signal.SIGHUP)
         return world.broker.wait_log(answer)

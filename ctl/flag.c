@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "wire/number.h"
+#include "wire/utf8.h"
+
+enum { MS_PER_S = 1000 };
 
 const struct flag *flag_find(const char *word, size_t length)
 {
@@ -37,7 +40,8 @@ static void *field(const struct flag *flag, struct settings *settings)
 
 static bool refuse(const struct flag *flag, const char *value, const char *why, char *problem)
 {
-	(void)snprintf(problem, SETTINGS_PROBLEM_MAX, "--%s %.64s: %s", flag->name, value, why);
+	(void)snprintf(problem, SETTINGS_PROBLEM_MAX, "--%s%s%.64s: %s", flag->name,
+		value[0] ? " " : "", value, why);
 	return false;
 }
 
@@ -66,6 +70,27 @@ static bool set_number(
 	return true;
 }
 
+/* The place of value in the words of flag, of which the prefix may be left out. */
+static int64_t place_of(const struct flag *flag, const char *value)
+{
+	int64_t place = flag_word(flag->words, value);
+	if (place >= 0 || !flag->prefix)
+		return place;
+	char word[32];
+	(void)snprintf(word, sizeof(word), "%s%.16s", flag->prefix, value);
+	return flag_word(flag->words, word);
+}
+
+static bool is_utf8(const char *text)
+{
+	size_t length = strlen(text), step;
+	uint32_t character;
+	for (; length; text += step, length -= step)
+		if (!(step = utf8_read(text, length, &character)))
+			return false;
+	return true;
+}
+
 static bool set_duration(
 	const struct flag *flag, struct settings *settings, const char *value, char *problem)
 {
@@ -75,8 +100,10 @@ static bool set_duration(
 		break;
 	case NUMBER_MONTH:
 		return refuse(flag, value, "write min for minutes", problem);
-	case NUMBER_NO_UNIT:
-		return refuse(flag, value, "it needs a unit: ms, s, min, h or d", problem);
+	case NUMBER_NO_UNIT: /* seconds, as in commands */
+		(void)number_read(value, &ms);
+		ms = ms < INT64_MAX / MS_PER_S ? ms * MS_PER_S : INT64_MAX;
+		break;
 	case NUMBER_NONE:
 		return refuse(flag, value, "it must be a duration, like 90s, 45min or 8h", problem);
 	}
@@ -149,6 +176,11 @@ bool flag_set(const struct flag *flag, struct settings *settings, const char *va
 		*(const char **)field(flag, settings) = value;
 		return true;
 	case FLAG_TEXT:
+		/* What commands say goes into JSON. */
+		if (!flag->connection && !is_utf8(value))
+			return refuse(flag, "", "it is not UTF-8", problem);
+		*(const char **)field(flag, settings) = value;
+		return true;
 	case FLAG_FILE:
 		*(const char **)field(flag, settings) = value;
 		return true;
@@ -157,9 +189,9 @@ bool flag_set(const struct flag *flag, struct settings *settings, const char *va
 	case FLAG_DURATION:
 		return set_duration(flag, settings, value, problem);
 	case FLAG_WORD:
-		if (flag_word(flag->words, value) < 0)
+		if (place_of(flag, value) < 0)
 			return refuse_word(flag, value, problem);
-		*(int64_t *)field(flag, settings) = flag_word(flag->words, value);
+		*(int64_t *)field(flag, settings) = place_of(flag, value);
 		return true;
 	case FLAG_URL:
 		return set_url(flag, settings, value, problem);

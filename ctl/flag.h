@@ -27,6 +27,7 @@ struct flag {
 	const char *value; /* what --help calls it */
 	int64_t min, max;
 	const char *const *words; /* ends with NULL */
+	const char *prefix;       /* FLAG_WORD: what they all begin with and need not; or NULL */
 	const char *text;
 };
 

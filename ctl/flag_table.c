@@ -37,7 +37,8 @@ const struct flag flag_table[] = {
 			"plugin does not track." },
 	{ .name = "protocol-version", .letter = 'V', .kind = FLAG_WORD,
 		.connection = true, FIELD(version), .value = "VERSION",
-		.words = versions, .text = "mqttv5 or mqttv311. Default: mqttv5." },
+		.words = versions, .prefix = "mqttv",
+		.text = "mqttv5 or mqttv311; 5 or 311 will do. Default: mqttv5." },
 	{ .name = "keepalive", .letter = 'k', .kind = FLAG_NUMBER,
 		.connection = true, FIELD(keepalive), .value = "SECONDS",
 		.min = 5, .max = 65535, .text = "The keepalive. Default: 60." },
@@ -90,7 +91,7 @@ const struct flag flag_table[] = {
 		.text = "A text that everyone sees, of at most 128 bytes." },
 	{ .name = "ttl", .kind = FLAG_DURATION, FIELD(ttl_ms), .value = "DURATION",
 		.min = 1, .max = INT64_C(31622400000),
-		.text = "How long it holds: 90s, 45min, 8h, 7d. Default: until it is cleared." },
+		.text = "How long it holds: 90s, 45min, 8h, 7d, or seconds. Default: until it is cleared." },
 	{ .name = "broker", .kind = FLAG_WORD,
 		FIELD(broker), .value = "VERSION", .words = brokers,
 		.text = "Judge for this version of Mosquitto alone: 2.0.11, 2.0.21 or 2.1. "

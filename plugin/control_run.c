@@ -144,6 +144,18 @@ static bool find_target(struct request *request, struct presence_session *target
 	return true;
 }
 
+/* Until one device is left: the override takes that with it. */
+static void withdraw(struct plugin *plugin, const struct presence_session *target)
+{
+	while (!plugin_feed(plugin,
+		(struct presence_event){
+			.type = PRESENCE_WITHDRAW,
+			.role = target->role,
+			.id = target->id,
+		}))
+		;
+}
+
 static void override(struct request *request, enum presence_override what)
 {
 	struct plugin *plugin = request->plugin;
@@ -152,6 +164,8 @@ static void override(struct request *request, enum presence_override what)
 	struct store_stats stats;
 	if (!find_target(request, &target))
 		return;
+	if (what == PRESENCE_OVERRIDE_INVISIBLE)
+		withdraw(plugin, &target);
 	int err = plugin_feed(plugin,
 		(struct presence_event){
 			.type = PRESENCE_OVERRIDDEN,

@@ -133,6 +133,8 @@ int mosquitto_plugin_init(
 		goto fail;
 	}
 	config_apply(plugin); /* the broker's version is known now */
+	if (!plugin->loads)
+		tick_hear_past(plugin);
 	instance = plugin;
 	*load = (struct load){ plugin->loads, plugin, identifier };
 	plugin->loads = load;

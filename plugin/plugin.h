@@ -131,6 +131,8 @@ bool rate_take(struct rate *rate, int64_t now_us, uint32_t per_s, uint32_t burst
 /* tick.c: what is due, bounded per turn of the loop */
 void tick(struct plugin *plugin, struct mosquitto_evt_tick *event);
 void tick_check_alive(struct plugin *plugin);
+/* At the start, before anybody can connect: waits a moment for what an earlier boot left. */
+void tick_hear_past(struct plugin *plugin);
 
 /* broker_publish.c: the only place that publishes. All are PRESENCE_ENOMEM or 0. */
 int publish_record(struct plugin *plugin, const struct presence_effect *effect);

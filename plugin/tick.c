@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <poll.h>
+
 #include "plugin/guard.h"
 
 /* How long one turn of the loop may be ours, how often the clock is asked, and how long the broker
  * may sleep: it must show us soon that it stood still (2.1 can sleep for hours). */
 enum { BUDGET_US = 10000, STEPS_PER_LOOK = 32, SLEEP_MAX_MS = 100, NEVER_TICKS_MS = 1000 };
+/* How long the broker's start waits for its stores, and how often it looks. */
+enum { PAST_WAIT_MS = 1000, PAST_LOOK_MS = 1 };
 
 static bool is_over_budget(int64_t started_us, unsigned steps)
 {
@@ -32,17 +36,45 @@ static void hear(struct plugin *plugin, const struct store_message *message)
 		plugin_refuse(plugin, REFUSED_MEMORY, "(of an earlier boot)", "a subject");
 }
 
-static void hear_stores(struct plugin *plugin, int64_t started_us)
+/* False: there may be more. */
+static bool hear_stores(struct plugin *plugin, int64_t started_us)
 {
 	unsigned steps = 0;
 	for (size_t i = 0; i < plugin->store_count; i++) {
 		struct store_message *message;
-		while (!is_over_budget(started_us, ++steps) &&
-			(message = store_take_message(plugin->stores[i]))) {
+		while ((message = store_take_message(plugin->stores[i]))) {
 			hear(plugin, message);
 			store_message_destroy(message);
+			if (is_over_budget(started_us, ++steps))
+				return false;
 		}
 	}
+	return true;
+}
+
+static bool stores_have_told(const struct plugin *plugin)
+{
+	struct store_stats stats;
+	for (size_t i = 0; i < plugin->store_count; i++) {
+		store_get_stats(plugin->stores[i], clock_now_ms(), &stats);
+		if (!stats.has_told)
+			return false;
+	}
+	return true;
+}
+
+/* Who is invisible and back at once would otherwise be seen, until it is known what was said. */
+void tick_hear_past(struct plugin *plugin)
+{
+	int64_t until_ms = clock_now_ms() + PAST_WAIT_MS;
+	bool has_told, is_all;
+	do {
+		has_told = stores_have_told(plugin);
+		is_all = hear_stores(plugin, clock_now_us());
+		if (is_all && !has_told)
+			(void)poll(NULL, 0, PAST_LOOK_MS); /* a nap: how it ends does not matter */
+	} while (!(is_all && has_told) && clock_now_ms() < until_ms);
+	plugin->init_ms = clock_now_ms(); /* the loop could not turn before */
 }
 
 static void settle_what_is_due(struct plugin *plugin, int64_t started_us)
@@ -76,7 +108,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 	guard_settle(plugin); /* while it is known who is about to replace whom */
 	clients_promote(plugin);
 	kicks_run(plugin);
-	hear_stores(plugin, started_us);
+	(void)hear_stores(plugin, started_us); /* the rest with the next tick */
 	settle_what_is_due(plugin, started_us);
 	if (plugin->topics_unsaid) {
 		plugin->topics_unsaid = false;

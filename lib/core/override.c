@@ -148,6 +148,43 @@ int override_set(
 	return PRESENCE_OK;
 }
 
+/* The one that counts least of those whose topic shows that they are there; NULL: none. */
+static struct device *least_shown(const struct subject *subject)
+{
+	struct device *least = NULL;
+	for (struct device *device = subject->devices; device; device = device->next) {
+		if (device->shown == PRESENCE_OFFLINE)
+			continue;
+		if (!least || device->shown < least->shown ||
+			(device->shown == least->shown && device->declaration < least->declaration))
+			least = device;
+	}
+	return least;
+}
+
+/* Nobody says goodbye on several devices at once: who turned invisible so could be told. Only what
+ * is published goes down; what the device contributes stays, for the end of it. */
+int override_withdraw(
+	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
+{
+	struct subject *subject = subject_find(core, event->role, event->id);
+	if (!subject || subject->judge || subject->status == PRESENCE_OFFLINE ||
+		subject->published_devices < 2)
+		return PRESENCE_ENOENT;
+	struct device *device = core->config.device_topics ? least_shown(subject) : NULL;
+	subject_evidence(subject, event->wall_ms);
+	subject->published_devices--;
+	subject->reason = (uint8_t)core->config.goodbye;
+	core->counts.transitions++;
+	subject_publish_again(core, subject, event, effects);
+	if (device) {
+		device->shown = PRESENCE_OFFLINE;
+		device->shown_since_ms = event->wall_ms;
+		effect_add_device(core, effects, device, core->config.goodbye, event->now_ms);
+	}
+	return PRESENCE_OK;
+}
+
 /* It ended while the broker was down: the stores have still to hear of it. */
 static void tell_ended(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)

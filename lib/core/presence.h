@@ -93,8 +93,11 @@ enum presence_event_type {
 	/* token: the last will of its session, before the end; client_id, with token 0: of the
 	 * session under that id that has ended. */
 	PRESENCE_WILL,
-	PRESENCE_TYPED,             /* token, conversation, activity, active */
-	PRESENCE_OVERRIDDEN,        /* role, id, override, note, until_ms */
+	PRESENCE_TYPED,      /* token, conversation, activity, active */
+	PRESENCE_OVERRIDDEN, /* role, id, override, note, until_ms */
+	/* role, id: before it turns invisible, one of its devices goes, while several are there.
+	 * PRESENCE_ENOENT: they are not. */
+	PRESENCE_WITHDRAW,
 	PRESENCE_TICK,              /* the loop turns: settle at most one due deadline */
 	PRESENCE_RESTORED,          /* record, unmatched: what an earlier boot had published */
 	PRESENCE_RESTORED_DEVICE,   /* role, id, device, status, note, last_seen_ms: up then */

@@ -255,6 +255,8 @@ void session_missed(struct presence *core, struct session *session,
 /* override.c */
 int override_set(struct presence *core, const struct presence_event *event,
 	struct presence_effects *effects);
+int override_withdraw(struct presence *core, const struct presence_event *event,
+	struct presence_effects *effects);
 int override_restore(struct presence *core, const struct presence_event *event,
 	struct presence_effects *effects);
 void override_expire(struct presence *core, struct override *override,

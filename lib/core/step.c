@@ -223,6 +223,8 @@ int presence_step(
 		return activity_note(core, event, effects);
 	case PRESENCE_OVERRIDDEN:
 		return override_set(core, event, effects);
+	case PRESENCE_WITHDRAW:
+		return override_withdraw(core, event, effects);
 	case PRESENCE_TICK:
 		tick(core, event, effects);
 		return PRESENCE_OK;

@@ -342,6 +342,7 @@ void redis_writer_stats(
 {
 	*stats = writer->stats;
 	stats->queue = redis_batch_held(writer);
+	stats->has_told = writer->snapshot_done || writer->failures;
 	*oldest_ms = 0;
 	older(oldest_ms, &writer->inbox);
 	for (uint32_t i = 0; i < writer->config->partitions; i++) {

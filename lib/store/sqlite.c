@@ -31,6 +31,7 @@ struct sqlite_store {
 	int64_t retry_ms, pause_ms; /* pause_ms 0: no trouble */
 	/* Read by the broker's thread. */
 	_Atomic enum store_state state;
+	atomic_bool has_told;
 	atomic_size_t held_count;
 	_Atomic int64_t held_since_ms;
 };
@@ -85,6 +86,7 @@ static void trouble(struct sqlite_store *store, int64_t now_ms)
 	close_file(store);
 	wait_longer(store, now_ms);
 	atomic_store(&store->state, STORE_FAILED);
+	atomic_store(&store->has_told, true);
 	if (!is_told)
 		mailbox_log(store->box, STORE_ERROR,
 			"state file %s cannot be used: %s: %s. Presence goes on without it, and it "
@@ -157,6 +159,7 @@ static enum state_outcome load_some(
 	if (outcome != STATE_OK)
 		return outcome;
 	store->is_loaded = true;
+	atomic_store(&store->has_told, true);
 	if (store->load.skipped)
 		mailbox_log(store->box, STORE_WARNING,
 			"state file %s: %llu entries are not what this plugin writes and were "
@@ -253,6 +256,7 @@ static void stats(const void *self, int64_t now_ms, struct store_stats *stats)
 	size_t held = atomic_load(&store->held_count);
 	int64_t since_ms = atomic_load(&store->held_since_ms);
 	stats->state = atomic_load(&store->state);
+	stats->has_told = atomic_load(&store->has_told);
 	stats->queue += held;
 	if (held && now_ms - since_ms > stats->lag_ms)
 		stats->lag_ms = now_ms - since_ms;

@@ -309,7 +309,7 @@ const char *store_state_name(enum store_state state)
 
 void store_get_stats(struct store *store, int64_t now_ms, struct store_stats *stats)
 {
-	*stats = (struct store_stats){ .state = STORE_READY };
+	*stats = (struct store_stats){ .state = STORE_READY, .has_told = true };
 	if (!store->box)
 		return;
 	int64_t oldest_ms;

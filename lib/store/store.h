@@ -93,6 +93,8 @@ struct store_stats {
 	uint64_t lost;   /* log lines that found no room */
 	uint64_t epoch, gen, resyncs, fenced, lost_connections;
 	bool evicting; /* Redis may evict: its policy is not noeviction */
+	/* What an earlier boot left is among the messages, or cannot be had for the moment. */
+	bool has_told;
 };
 void store_get_stats(struct store *store, int64_t now_ms, struct store_stats *stats);
 

@@ -2,6 +2,7 @@
 """One run is one broker and one build of the plugin:
     python3 -m pytest tests/e2e --broker=2.1 --plugin=build/dev/plugin/mosquitto_presence.so"""
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -144,3 +145,28 @@ def make_world(bench, tmp_path):
     yield make
     for world in reversed(worlds):  # the first may hold the Redis of the others
         world.close()
+
+
+EARLIER = """
+#include <string.h>
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+static int yes(int event, void *data, void *self)
+{ (void)event; (void)data; (void)self; return 0; }
+int mosquitto_plugin_version(int n, const int *versions)
+{ (void)n; (void)versions; return 5; }
+int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **self, struct mosquitto_opt *o, int n)
+{ (void)self; (void)o; (void)n;
+  return mosquitto_callback_register(id, MOSQ_EVT_BASIC_AUTH, yes, NULL, NULL); }
+int mosquitto_plugin_cleanup(void *self, struct mosquitto_opt *o, int n)
+{ (void)self; (void)o; (void)n; return 0; }
+"""
+
+
+@pytest.fixture(scope="module")
+def letting_all_in(tmp_path_factory):
+    """The line for mosquitto.conf; it decides who gets in, and about nothing else."""
+    library = tmp_path_factory.mktemp("earlier") / "earlier.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=EARLIER,
+                   text=True, check=True)
+    return f"plugin {library}\n"

@@ -187,6 +187,7 @@ class Process:
 
 class Broker(Process):
     """conf is the text of mosquitto.conf; {port} and {ws_port} in it are filled in."""
+    asan_options = ""
 
     def __init__(self, mosquitto, folder, conf, sanitizers=()):
         super().__init__(folder)
@@ -202,7 +203,7 @@ class Broker(Process):
         if self.sanitizers:
             arguments, environment = self.mosquitto.preload(self.sanitizers)
             command = arguments or command
-            environment.update(ASAN_OPTIONS="detect_leaks=1:exitcode=0",
+            environment.update(ASAN_OPTIONS="detect_leaks=1:exitcode=0" + self.asan_options,
                                LSAN_OPTIONS="exitcode=0", UBSAN_OPTIONS="print_stacktrace=1",
                                TSAN_OPTIONS="exitcode=0:second_deadlock_stack=1")
             if "libtsan.so.2" in self.sanitizers and no_randomization():

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from control import ask, refused
 from mqtt import Client, Refused
 from servers import passwords, poll
 from world import BASE
@@ -122,17 +123,60 @@ def test_before_dynamic_security_everybody_is_seen(make_world, dynamic_security)
     assert not world.observer.since(0, "agent/ghost")
 
 
-def test_behind_dynamic_security_who_publishes_is_seen(make_world, dynamic_security):
-    world = make_world(conf=BASE.replace("{head}", dynamic_security).replace("{tail}", "{plugin}"),
-                       start=False)
+def publishes(client):
+    client.publish("news", "here I am", qos=1)
+
+
+def commands(client):
+    assert ask(client, "getPresence", subjects=[])
+
+
+def declares(client):
+    assert ask(client, "setStatus", status="online") == {}
+
+
+def subscribes(client):
+    assert client.subscribe("any/topic") < 128
+
+
+def wrong_command(client):
+    assert "unknown command" in refused(client, "kik")
+
+
+# dynamic-security decides about subscriptions too, and then nobody asks us.
+@pytest.mark.parametrize("earlier, sign", [
+    *(("dynamic_security", sign) for sign in (publishes, commands, declares, wrong_command)),
+    *(("letting_all_in", sign) for sign in (publishes, commands, declares, subscribes))],
+    ids=lambda value: getattr(value, "__name__", value))
+def test_who_was_let_in_by_another_plugin_is_seen_by_a_sign(
+        make_world, mosquitto, request, earlier, sign):
+    if mosquitto.knows_why and sign is not publishes:
+        pytest.skip("2.1 shows them as they connect")
+    lines = request.getfixturevalue(earlier)
+    how = LOGIN if earlier == "dynamic_security" else {}
+    world = make_world(conf=BASE.replace("{head}", lines).replace("{tail}", "{plugin}"),
+                       start=False,
+                       options={"topic_guard": "auto" if mosquitto.knows_why else "allow"})
     world.broker.start()
-    world.observer = world.observe(**LOGIN)
-    for _ in range(2):
-        name = world.name()
-        client = world.connect(f"agent:{name}:d", **LOGIN)
-        client.publish("news", "here I am", qos=1)
-        world.observer.wait(f"agent/{name}", "online")
-        client.disconnect()
-        world.observer.wait(f"agent/{name}", "offline")
-    said = world.broker.log().count("00-presence.conf")
-    assert said == (0 if world.mosquitto.knows_why else 1)
+    world.observer = world.observe(**how)
+    for ws, version in ((False, 4), (True, 5)):
+        subject = f"agent/{world.name()}"
+        mark = world.observer.mark()
+        client = world.connect(subject.replace("/", ":") + ":d", ws, version=version, **how)
+        client.ping()
+        if not mosquitto.knows_why:
+            assert not world.observer.since(world.observer.mark(), subject)
+        for again in (False, True):  # the second time as another session under the same id
+            sign(client)
+            world.observer.wait(subject, "online", mark, reason="connect", devices=1)
+            sign(client)  # and that is no news
+            mark, before = world.observer.mark(), mark
+            client.disconnect() if again else client.rst()
+            world.observer.wait(subject, "offline", mark)
+            found = [one.status for one in world.observer.since(before, subject)]
+            assert found == ["online", "offline"], found
+            if not again:
+                mark = world.observer.mark()
+                client = world.connect(client.client_id, ws, version=version, **how)
+    log = world.broker.log()
+    assert log.count("a client was let in before we were asked") == (not mosquitto.knows_why)

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from control import ADMIN, ask, ask_all, make_control_world, refused
+from control import ADMIN, TOPIC, ask, ask_all, make_control_world, receive, refused
+from mqtt import Refused
 from servers import poll
 from world import topic_of
 
@@ -506,6 +507,91 @@ def test_who_is_invisible_is_as_good_as_gone(twins):
     for key in ("sessions", "online/agent", "transitions"):
         # Two more agents came and went.
         assert difference(counts(admin), still)[key] == {"transitions": 4}.get(key, 0), key
+
+
+def test_who_is_invisible_on_several_devices_is_as_good_as_gone(twins):
+    """Records, topics of devices and counts go down one by one, the one that decides last; and
+    whatever a device does right behind that, its topic is offline."""
+    hidden, gone = twins
+    world, admin = hidden.world, hidden.admin
+    for twin in twins:
+        for number in range(2, 5):
+            twin.connect(number)
+            world.observer.wait(twin.subject, "online", devices=number + 1)
+        ask(twin.clients[1], "setStatus", status="dnd", note="call")
+        twin.watch.wait(twin.subject, "dnd", devices=5, note="call")
+    mark, start = hidden.watch.mark(), counts(admin)
+    # In one go with the end of some of them: what they show does not depend on what comes later.
+    hidden.clients[1].publish(TOPIC, json.dumps({"commands": [
+        {"command": "setOverride", "status": "invisible"},
+        {"command": "getPresence", "subjects": [hidden.subject]}]}))
+    for number in (0, 4):
+        hidden.clients[number].rst()
+    answer = json.loads(receive(hidden.clients[1]).payload)["responses"][1]["data"]
+    assert answer["subjects"][0]["status"] == "offline", "at once"
+    hidden.watch.wait(hidden.subject, "offline", mark)
+    world.wait_grace_over()
+    middle = counts(admin)
+    mark_of_gone = hidden.watch.mark()
+    last = gone.clients.pop(1)
+    for client in [*reversed(gone.clients), last]:
+        if not world.mosquitto.knows_why:
+            ask(client, "leave")
+        client.disconnect()
+        world.fence()
+    gone.watch.wait(gone.subject, "offline", mark_of_gone)
+    world.wait_grace_over()
+    seen = [[one for one in found if not one[0].startswith("typing/")]
+            for found in (hidden.seen(mark), gone.seen(mark_of_gone))]
+    assert seen[0] == seen[1] and len(seen[0]) == 10
+    assert hidden.asked() == gone.asked()
+    retained = world.retained()
+    assert {topic for topic in retained if hidden.name in topic} == {
+        topic.replace(gone.name, hidden.name) for topic in retained if gone.name in topic}
+    found, expected = difference(middle, start), difference(counts(admin), middle)
+    for key in ("sessions", "forgotten"):
+        assert found[key] == expected[key], key
+    # Coming back, each of its devices is as it was.
+    mark = world.observer.mark()
+    ask(hidden.clients[1], "clearOverride")
+    world.observer.wait(hidden.subject, "dnd", mark, devices=3, note="call")
+
+
+@pytest.mark.parametrize("store", ["state_file", "redis"])
+def test_who_is_invisible_is_not_seen_when_the_broker_comes_back(make_control, store):
+    """He connects before anybody else does, while the store has yet to say what was said of him."""
+    world = make_control(store=store)
+    client, _ = world.online("agent:hidden:d", "agent/hidden")
+    ask(client, "setOverride", status="invisible")
+    world.observer.wait("agent/hidden", "offline")
+    admin = world.connect("presencectl-admin", **ADMIN)
+    poll(lambda: ask(admin, "getStats")["queue"] == 0, 10, "all is stored")
+    for _ in range(3):
+        world.broker.stop()
+        world.drop_clients()
+        lines = world.broker.log().count("Loading plugin")
+        if store == "redis":
+            world.redis.pause()
+        world.broker.start(wait=False)
+        poll(lambda: world.broker.log().count("Loading plugin") > lines, 10, "a start")
+        if store == "redis":
+            world.redis.resume()
+        client = poll(lambda: connect_if(world, "agent:hidden:d"), 10, "the broker is back")
+        hidden = ask(client, "getPresence", subjects=["agent/hidden"])["subjects"][0]
+        world.observer = world.observe()
+        world.fence()
+        assert hidden["status"] == "offline"
+        assert not [one for one in world.observer.since(0, "agent/hidden")
+                    if one.status == "online"]
+        record = json.loads(world.retained()["presence/agent/hidden"])
+        assert (record["previous"], record["since"]) == ("online", hidden["since"])
+
+
+def connect_if(world, client_id):
+    try:
+        return world.connect(client_id)
+    except (OSError, Refused):
+        return None
 
 
 def test_who_is_invisible_is_forgotten_like_who_is_gone(twins):

@@ -4,7 +4,6 @@ receive what is the same with and without us, for all topics but ours."""
 import base64
 import hashlib
 import json
-import subprocess
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -284,28 +283,9 @@ def test_defer_without_other_access_control_says_so(make_world, mosquitto):
     world.broker.wait_log("topic_guard allow")
 
 
-EARLIER = """
-#include <string.h>
-#include <mosquitto_broker.h>
-#include <mosquitto_plugin.h>
-static int yes(int event, void *data, void *self)
-{ (void)event; (void)data; (void)self; return 0; }
-int mosquitto_plugin_version(int n, const int *versions)
-{ (void)n; (void)versions; return 5; }
-int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **self, struct mosquitto_opt *o, int n)
-{ (void)self; (void)o; (void)n;
-  return mosquitto_callback_register(id, MOSQ_EVT_BASIC_AUTH, yes, NULL, NULL); }
-int mosquitto_plugin_cleanup(void *self, struct mosquitto_opt *o, int n)
-{ (void)self; (void)o; (void)n; return 0; }
-"""
-
-
-def test_who_was_let_in_unseen_is_seen_when_it_subscribes(make_world, mosquitto, tmp_path):
-    library = tmp_path / "earlier.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=EARLIER,
-                   text=True, check=True)
+def test_who_was_let_in_unseen_is_seen_when_it_subscribes(make_world, mosquitto, letting_all_in):
     world = make_world(options={"topic_guard": "auto" if mosquitto.knows_why else "allow"},
-                       tail=f"plugin {library}\n")
+                       tail=letting_all_in)
     client = world.connect("agent:unseen:d")
     client.subscribe("any/topic")
     world.observer.wait("agent/unseen", "online")

@@ -436,6 +436,17 @@ static void run_type(struct runner *runner, char *const words[], int count)
 		});
 }
 
+static void run_withdraw(struct runner *runner, char *const words[], int count)
+{
+	(void)count;
+	step(runner,
+		(struct presence_event){
+			.type = PRESENCE_WITHDRAW,
+			.role = words[1],
+			.id = words[2],
+		});
+}
+
 static void run_override(struct runner *runner, char *const words[], int count)
 {
 	enum presence_override override;
@@ -554,6 +565,7 @@ static const struct command commands[] = {
 	{ "will", 2, run_will },
 	{ "type", 3, run_type },
 	{ "override", 4, run_override },
+	{ "withdraw", 3, run_withdraw },
 	{ "restored-override", 4, run_override },
 	{ "restored", 4, restore },
 	{ "restored-device", 4, run_restored_device },

@@ -67,7 +67,10 @@ static void test_refused(void **state)
 		{ "check-config", "check-config needs FILE" },
 		{ "check-config a b", "check-config does not take this: b" },
 		{ "override agent/u1", "override needs SUBJECT STATUS" },
-		{ "override agent/u1 dnd --ttl 5", "--ttl 5: it needs a unit: ms, s, min, h or d" },
+		{ "override agent/u1 dnd --ttl 99999999", "--ttl 99999999: that is too long" },
+		{ "override agent/u1 dnd --ttl 99999999999999999999",
+			"--ttl 99999999999999999999: that is too long" },
+		{ "override agent/u1 dnd --note a\xff", "--note: it is not UTF-8" },
 		{ "override agent/u1 dnd --ttl 5m", "--ttl 5m: write min for minutes" },
 		{ "override agent/u1 dnd --ttl 0", "--ttl 0: that is too short" },
 		{ "override agent/u1 dnd --ttl 9999d", "--ttl 9999d: that is too long" },
@@ -77,11 +80,11 @@ static void test_refused(void **state)
 		{ "list -P secret", "-P needs -u" },
 		{ "list --cert c", "--cert and --key need each other" },
 		{ "list --cert c --key k", "--cert needs --cafile or --capath" },
-		{ "list -L http://x", "--url : it must start with mqtt:// or mqtts://" },
+		{ "list -L http://x", "--url: it must start with mqtt:// or mqtts://" },
 		{ "list -L mqtt://u:secret@x/topic",
-			"--url : it takes no topic: remove what follows the host" },
-		{ "list -L mqtt://x:99999", "--url : its port must be a number up to 65535" },
-		{ "list -L mqtt://:1883", "--url : it names no host" },
+			"--url: it takes no topic: remove what follows the host" },
+		{ "list -L mqtt://x:99999", "--url: its port must be a number up to 65535" },
+		{ "list -L mqtt://:1883", "--url: it names no host" },
 		{ "list -o /nonexistent/file", "/nonexistent/file: No such file or directory" },
 	};
 	(void)state;
@@ -120,6 +123,14 @@ static void test_words(void **state)
 	assert_int_equal(parsed.end, CTL_OK);
 	assert_string_equal(parsed.arguments.settings.note, "--");
 	assert_int_equal(parsed.arguments.settings.ttl_ms, 1500);
+	release(&parsed);
+	parse(&parsed, "override agent/u1 dnd --ttl 90 -V 311");
+	assert_int_equal(parsed.arguments.settings.ttl_ms, 90000);
+	assert_int_equal(parsed.arguments.settings.version, 1);
+	release(&parsed);
+	parse(&parsed, "-V 5 nodes");
+	assert_int_equal(parsed.end, CTL_OK);
+	assert_int_equal(parsed.arguments.settings.version, 0);
 	release(&parsed);
 	parse(&parsed, "kick -- -odd-");
 	assert_int_equal(parsed.end, CTL_OK);

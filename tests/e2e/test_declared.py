@@ -562,8 +562,12 @@ def test_who_is_invisible_is_not_seen_when_the_broker_comes_back(make_control, s
     """He connects before anybody else does, while the store has yet to say what was said of him."""
     world = make_control(store=store)
     client, _ = world.online("agent:hidden:d", "agent/hidden")
+    for number in (2, 3):
+        world.connect(f"agent:hidden:d{number}")
+        world.observer.wait("agent/hidden", "online", devices=number)
     ask(client, "setOverride", status="invisible")
     world.observer.wait("agent/hidden", "offline")
+    world.wait_agreement()
     admin = world.connect("presencectl-admin", **ADMIN)
     poll(lambda: ask(admin, "getStats")["queue"] == 0, 10, "all is stored")
     for _ in range(3):

@@ -290,7 +290,7 @@ static struct client *client_late(struct plugin *plugin, struct mosquitto *point
 		plugin->late_was_said = true;
 		log_line(LOG_WARNING,
 			"a client was let in before we were asked, and is online only "
-			"since it published or, with topic_guard, subscribed: "
+			"since it published, gave a command or, with topic_guard, subscribed: "
 			"load this plugin before other authentication plugins, "
 			"for example from conf.d/00-presence.conf. "
 			"(With TLS identities as usernames nothing can be done on Mosquitto 2.0.)");

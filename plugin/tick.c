@@ -52,6 +52,13 @@ static bool hear_stores(struct plugin *plugin, int64_t started_us)
 	return true;
 }
 
+/* The loop turns: a store may renew its lease. */
+static void beat_stores(struct plugin *plugin, int64_t now_ms)
+{
+	for (size_t i = 0; i < plugin->store_count; i++)
+		store_beat(plugin->stores[i], now_ms);
+}
+
 static bool stores_have_told(const struct plugin *plugin)
 {
 	struct store_stats stats;
@@ -69,6 +76,7 @@ void tick_hear_past(struct plugin *plugin)
 	int64_t until_ms = clock_now_ms() + PAST_WAIT_MS;
 	bool has_told, is_all;
 	do {
+		beat_stores(plugin, clock_now_ms());
 		has_told = stores_have_told(plugin);
 		is_all = hear_stores(plugin, clock_now_us());
 		if (is_all && !has_told)
@@ -118,8 +126,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 				.targets = PRESENCE_TARGET_TOPIC,
 			});
 	}
-	for (size_t i = 0; i < plugin->store_count; i++)
-		store_beat(plugin->stores[i], now_ms);
+	beat_stores(plugin, now_ms);
 	sys_publish_changes(plugin, now_ms);
 	if (plugin->is_2_1)
 		ask_for_next(plugin, event);

@@ -39,8 +39,9 @@ struct nearest nearest_begin(const char *word)
 	size_t length = strlen(word);
 	struct nearest nearest = { .word = word };
 	/* More letters than that are another word. */
+	size_t wrong_max = length > 6 ? length / 3 : length > 4 ? 2 : 1;
 	if (length <= NEAREST_MAX)
-		nearest.best = 1 + (length > 6 ? length / 3 : 2);
+		nearest.best = wrong_max + 1;
 	return nearest;
 }
 

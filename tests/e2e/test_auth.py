@@ -155,8 +155,9 @@ def test_who_was_let_in_by_another_plugin_is_seen_by_a_sign(
     lines = request.getfixturevalue(earlier)
     how = LOGIN if earlier == "dynamic_security" else {}
     world = make_world(conf=BASE.replace("{head}", lines).replace("{tail}", "{plugin}"),
-                       start=False,
-                       options={"topic_guard": "auto" if mosquitto.knows_why else "allow"})
+                       start=False, options={
+                           "topic_guard": "auto" if mosquitto.knows_why else "allow",
+                           "grace": "100ms"})
     world.broker.start()
     world.observer = world.observe(**how)
     for ws, version in ((False, 4), (True, 5)):

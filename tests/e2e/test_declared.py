@@ -254,6 +254,7 @@ def typing_topic(subject, conversation):
 def test_typing_is_shown_once_and_ends_when_it_stops(world, typing, version):
     subject, client = world.agent(version=version)
     role, name = subject.split("/")
+    asked = time.monotonic()
     for _ in range(20):
         ask(client, "typing", conversation="c/1", active=True)
     topic = typing_topic(subject, "c%2F1")
@@ -264,7 +265,7 @@ def test_typing_is_shown_once_and_ends_when_it_stops(world, typing, version):
     assert not begins.retain and topic not in world.retained("typing/#")
     ask(client, "typing", conversation="c/1", active=False)
     ends = wait_topic(typing, topic, active=False)
-    assert 2.9 < ends.at - begins.at < 4, "at most once in 3 s"
+    assert 2.9 < ends.at - asked < 4.9, "at most once in 3 s, and sooner than by itself"
     world.fence()
     assert len(typing.since(0)) == 2
 
@@ -272,16 +273,17 @@ def test_typing_is_shown_once_and_ends_when_it_stops(world, typing, version):
 @pytest.mark.parametrize("end", ["time", "rst", "leave"])
 def test_typing_ends_by_itself(world, typing, version, end):
     subject, client = world.agent(version=version)
+    asked = time.monotonic()
     ask(client, "typing", conversation="c1", kind="recording", active=True)
     topic = typing_topic(subject, "c1")
-    begins = wait_topic(typing, topic, kind="recording", active=True)
+    wait_topic(typing, topic, kind="recording", active=True)
     if end == "leave":
         ask(client, "leave")
     elif end == "rst":
         client.rst()
     ends = wait_topic(typing, topic, active=False, kind="recording")
-    took = ends.at - begins.at
-    assert (4.9 < took < 6) if end == "time" else (2.9 < took < 4)
+    took = ends.at - asked
+    assert took > 4.9 if end == "time" else 2.9 < took < 4.9, took
 
 
 def test_typing_in_too_many_conversations_is_refused(world, version):
@@ -562,8 +564,12 @@ def test_who_is_invisible_is_not_seen_when_the_broker_comes_back(make_control, s
     """He connects before anybody else does, while the store has yet to say what was said of him."""
     world = make_control(store=store)
     client, _ = world.online("agent:hidden:d", "agent/hidden")
+    for number in (2, 3):
+        world.connect(f"agent:hidden:d{number}")
+        world.observer.wait("agent/hidden", "online", devices=number)
     ask(client, "setOverride", status="invisible")
     world.observer.wait("agent/hidden", "offline")
+    world.wait_agreement()
     admin = world.connect("presencectl-admin", **ADMIN)
     poll(lambda: ask(admin, "getStats")["queue"] == 0, 10, "all is stored")
     for _ in range(3):

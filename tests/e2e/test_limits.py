@@ -58,3 +58,17 @@ def test_roles_and_patterns_by_option(make_world):
     world.connect("test-1").ping()
     world.online("tram~8", "tram/8")
     assert len(world.observer.since(mark)) == 1
+
+
+def test_a_new_subscriber_gets_all_records(make_world):
+    """With any QoS, whatever max_queued_messages is: records are published with QoS 0."""
+    world = make_world(head="max_queued_messages 5\nmax_inflight_messages 5")
+    for _ in range(60):
+        world.agent()[1].disconnect()
+    world.wait_grace_over()
+    for qos in (0, 1, 2):
+        reader = world.connect(world.name("presencectl-reader"), version=5)
+        reader.subscribe("presence/#", qos)
+        reader.ping()
+        found = [one for one in reader.inbox if one.topic.startswith("presence/agent/")]
+        assert len(found) == 61 and {one.qos for one in found} == {0}

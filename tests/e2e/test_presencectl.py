@@ -444,6 +444,8 @@ def test_doctor_looks_at_a_broker(make_world, ctl):
     assert all((fix[check] is None) == (result[check] == "ok") for check in result), found
     assert found.returncode == (REFUSED if "fail" in result.values() else OK)
     assert world.retained() == before, "something was left behind"
+    # On a machine that is busy with other things an answer may take its time, but not each time.
+    poll(lambda: checks(ctl(world, "doctor", "--json"))[0]["latency"] == "ok", 60, "quick answers")
     people = ctl(world, "doctor")
     assert f"ok    broker   localhost:{world.broker.port}, mosquitto version" in people.stdout
 

@@ -306,6 +306,33 @@ static void test_out_of_memory(void **state)
 	presence_destroy(NULL);
 }
 
+/* What comes again and again: no memory, and while nothing changes no effect either. */
+static void test_signs_of_life_are_free(void **state)
+{
+	static const enum presence_event_type signs[] = { PRESENCE_HEARTBEAT, PRESENCE_SEEN };
+	struct presence_effects effects;
+	struct presence *core = presence_create(&config, 1);
+	(void)state;
+	assert_non_null(core);
+	assert_int_equal(feed(core, &effects, connected(1, "u1", "a")), 0);
+	assert_int_equal(feed(core, &effects, connected(2, "u1", "b")), 0);
+	countdown = 0; /* from here on the first allocation fails */
+	for (int i = 0; i < 100; i++) {
+		struct presence_event event = {
+			.type = signs[i % 2], .token = 1, .interval_ms = 1000 + i % 3
+		};
+		assert_int_equal(feed(core, &effects, event), 0);
+		assert_int_equal(effects.count, 0);
+	}
+	assert_int_equal(feed(core, &effects,
+				 (struct presence_event){
+					 .type = PRESENCE_WITHDRAW, .role = "agent", .id = "u1" }),
+		0);
+	assert_int_equal(countdown, 0);
+	countdown = -1;
+	presence_destroy(core);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_signs_of_life_are_free),
 	};
 	return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

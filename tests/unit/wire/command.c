@@ -135,6 +135,8 @@ static const struct {
 		"! unknown key \"tll\"; did you mean \"ttl\"?" },
 	{ "\"command\":\"setStatus\",\"status\":\"away\",\"ttl\":5",
 		"! unknown key \"ttl\"; setStatus takes status, note" },
+	{ "\"command\":\"heartbeat\",\"role\":\"agent\"",
+		"! unknown key \"role\"; heartbeat takes interval, status, note" },
 	{ "\"command\":\"getStats\",\"verbose\":true",
 		"! unknown key \"verbose\"; getStats takes none" },
 	{ "\"command\":\"kick\",\"\":\"x\"", "! unknown key \"\"; kick takes clientid" },

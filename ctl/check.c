@@ -112,8 +112,10 @@ static void collect(struct check *check)
 			size_t at = is_default ? 0 : check->listener_count++;
 			check->listener[at].line = line;
 		} else if (!strcmp(line->key, "protocol")) {
-			check->listener[check->listener_count - 1].websockets = !strcmp(
-				line->value, "websockets");
+			const char *protocol = line->value;
+			/* No line is without a value. NOLINTNEXTLINE(clang-analyzer-core.*) */
+			bool is_websockets = !strcmp(protocol, "websockets");
+			check->listener[check->listener_count - 1].websockets = is_websockets;
 		}
 	}
 	check->per_listener = conf_is_true(conf_find(&check->conf, "per_listener_settings"));

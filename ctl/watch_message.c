@@ -6,6 +6,7 @@
 #include "ctl/clock.h"
 #include "ctl/subject.h"
 #include "ctl/watch.h"
+#include "wire/utf8.h"
 
 /* With payload_format text there is only the status: the rest is not known. */
 static int read_text(const char *payload, size_t length, const struct subject *subject,
@@ -64,8 +65,9 @@ static void show_line(struct watch *watch, const struct presence_record *record,
 	char json[PRESENCE_RECORD_MAX];
 	if (!watch->settings->json) {
 		show_change(record, clock_wall_ms(), stdout);
-	} else if (length && payload[0] == '{') {
-		/* As it came, with keys that this version does not know. */
+	} else if (length && payload[0] == '{' && utf8_printable(payload, length)) {
+		/* As it came, with keys that this version does not know: one line, and nothing that
+		 * acts on a terminal, whoever wrote it. */
 		(void)fwrite(payload, 1, length, stdout);
 		(void)putchar('\n');
 	} else if (record_write(record, "-", json, sizeof(json)) > 0) {

@@ -38,29 +38,30 @@ static char *read_file(const char *path, const char *option, size_t max, size_t 
 	return text;
 }
 
-static struct options *parse(struct options_input *input)
+/* What input does not name comes from the system. */
+static struct options *parse(struct options_input input)
 {
 	char problem[OPTIONS_PROBLEM_MAX] = "out of memory";
 	char path[OPTIONS_PATH_MAX], host_name[HOST_NAME_MAX_BYTES];
 	struct options *options = NULL;
 	char *text = NULL;
 
-	if (options_config_file(input->pairs, input->count, path, problem)) {
+	if (options_config_file(input.pairs, input.count, path, problem)) {
 		log_line(LOG_ERROR, "%s", problem);
 		return NULL;
 	}
 	if (path[0]) {
-		text = read_file(path, "config_file", OPTIONS_FILE_MAX, &input->file_length);
+		text = read_file(path, "config_file", OPTIONS_FILE_MAX, &input.file_length);
 		if (!text)
 			return NULL;
-		input->file_text = text;
-		input->file_name = path;
+		input.file_text = text;
+		input.file_name = path;
 	}
 	if (!gethostname(host_name, sizeof(host_name))) {
 		host_name[sizeof(host_name) - 1] = '\0';
-		input->host_name = host_name;
+		input.host_name = host_name;
 	}
-	if (options_parse(input, &options, problem))
+	if (options_parse(&input, &options, problem))
 		log_line(LOG_ERROR, "%s", problem);
 	free(text);
 	return options;
@@ -77,7 +78,7 @@ struct options *config_read(const struct mosquitto_opt *opts, int count)
 	for (size_t i = 0; i < input.count; i++)
 		pairs[i] = (struct option_pair){ opts[i].key, opts[i].value };
 	input.pairs = pairs;
-	struct options *options = parse(&input);
+	struct options *options = parse(input);
 	free(pairs);
 	return options;
 }

@@ -170,12 +170,24 @@ static void before_end(struct plugin *plugin, const struct mosquitto_evt_disconn
 		settle(plugin, client, !plugin->is_2_1 || end->reason == BROKER_SESSION_TAKEN_OVER);
 }
 
+/* Nobody acts after his will: what he wrote before counts, and counts first. */
+static void before_act(struct plugin *plugin, const struct mosquitto *pointer)
+{
+	struct client *client = client_find(plugin, pointer);
+	if (client && client->held)
+		settle(plugin, client, false);
+}
+
 void guard_before(struct plugin *plugin, int event, const void *data)
 {
 	if (!plugin->held_first)
 		return;
 	if (event == MOSQ_EVT_DISCONNECT || event == EVENT_CLIENT_OFFLINE)
 		before_end(plugin, data);
+	else if (event == MOSQ_EVT_CONTROL)
+		before_act(plugin, ((const struct mosquitto_evt_control *)data)->client);
+	else if (event == MOSQ_EVT_MESSAGE)
+		before_act(plugin, ((const struct mosquitto_evt_message *)data)->client);
 	/* Only 2.0.x ticks before anything can come of it. */
 	if (plugin->is_2_1 && event != MOSQ_EVT_ACL_CHECK)
 		guard_settle(plugin);

@@ -234,10 +234,16 @@ local function contribute(c, seq)
 	return devices
 end
 
--- Role and id as they are, or if Redis has no record, as they stand in keys.
+-- A part of a key as it was before it was encoded for one.
+local function decoded(part)
+	return (string.gsub(part, '%%(%x%x)', function(hex) return string.char(tonumber(hex, 16)) end))
+end
+
+-- Role and id: those of the record, or where Redis has none, what its key says.
 local function names_of(name)
 	local names = redis.call('HMGET', base .. 'subject:' .. name, 'role', 'id')
-	return names[1] or string.match(name, '^[^/]*'), names[2] or string.match(name, '/(.*)$')
+	return names[1] or decoded(string.match(name, '^[^/]*')),
+		names[2] or decoded(string.match(name, '/(.*)$'))
 end
 
 -- What Redis says of a subject by itself, after this node's leftovers are gone.

@@ -97,12 +97,21 @@ const char *redis_word(const redisReply *reply)
 	return redis_text_at(reply, 0);
 }
 
+/* The scripts count in Lua, where greater numbers are not exact: those are nobody's. */
+static int64_t number_of(const redisReply *element)
+{
+	const int64_t end = INT64_C(1) << 53;
+	int64_t number = 0;
+	if (element->type == REDIS_REPLY_INTEGER)
+		number = element->integer;
+	else if (element->type == REDIS_REPLY_STRING)
+		number = strtoll(element->str, NULL, 10);
+	return number < end && number > -end ? number : 0;
+}
+
 int64_t redis_number_at(const redisReply *reply, size_t place)
 {
 	if (reply->type != REDIS_REPLY_ARRAY || place >= (size_t)reply->elements)
 		return 0;
-	const redisReply *element = reply->element[place];
-	if (element->type == REDIS_REPLY_INTEGER)
-		return element->integer;
-	return element->type == REDIS_REPLY_STRING ? strtoll(element->str, NULL, 10) : 0;
+	return number_of(reply->element[place]);
 }

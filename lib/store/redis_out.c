@@ -51,7 +51,9 @@ void redis_out_bytes(struct redis_out *out, const char *bytes, size_t length)
 	char *at = reserve(out, length + 2);
 	if (!at)
 		return;
+	/* No string. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(at, bytes, length);
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(at + length, "\r\n", 2);
 	out->length += length + 2;
 }

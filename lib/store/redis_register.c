@@ -192,16 +192,16 @@ void redis_leave_step(struct redis_writer *writer)
 void redis_renew_reply(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply)
 {
-	bool leave = command->kind == REDIS_LEAVE;
-	if (!strcmp(redis_word(reply), "OK")) {
+	bool leave = command->kind == REDIS_LEAVE, is_good = !strcmp(redis_word(reply), "OK");
+	if (leave && !is_good)
+		writer->goodbyes = 0; /* said again, as soon as we may write again */
+	if (is_good) {
 		if (leave && writer->goodbyes && !--writer->goodbyes) {
 			writer->left = true;
 			writer->stats.state = STORE_LEAVING;
 		}
 	} else if (redis_refused(writer, command, reply)) {
-		if (leave)
-			writer->goodbyes = 0;
-		else
+		if (!leave)
 			writer->renew_ms = writer->now_ms;
 	} else if (!strcmp(redis_word(reply), "TYPE")) {
 		redis_hold(writer, &redis_wrong_type, redis_wrong_type.wait_ms,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "store/redis_state.h"
+#include "wire/utf8.h"
 
 /* Once in a boot: what earlier boots of this node had is handed to the broker, page by page, as
  * fast as it takes it. Interrupted, it begins again: to be told twice changes nothing. */
@@ -50,35 +51,49 @@ static const redisReply *child(const redisReply *reply, size_t place)
 	return reply->element[place];
 }
 
+/* Redis may hold what others wrote. A note that nobody could have set is none, ... */
+static const char *note_at(const redisReply *reply, size_t place)
+{
+	const char *note = redis_text_at(reply, place);
+	size_t length = strlen(note);
+	bool is_good = length && length <= PRESENCE_NOTE_MAX && utf8_printable(note, length);
+	return is_good ? note : NULL;
+}
+
+/* ... and neither is a time or rev below zero. */
+static int64_t positive_at(const redisReply *reply, size_t place)
+{
+	int64_t number = redis_number_at(reply, place);
+	return number > 0 ? number : 0;
+}
+
 static void read_record(const redisReply *from, struct presence_record *record)
 {
-	const char *note = redis_text_at(from, NOTE);
 	/* Written by another version, a word may be unknown: not offline, for no known reason. */
 	record->status = PRESENCE_ONLINE;
 	(void)presence_status_parse(redis_text_at(from, STATUS), &record->status);
 	(void)presence_status_parse(redis_text_at(from, PREVIOUS), &record->previous);
 	(void)presence_reason_parse(redis_text_at(from, REASON), &record->reason);
 	(void)presence_source_parse(redis_text_at(from, SOURCE), &record->source);
-	record->devices = (uint32_t)redis_number_at(from, DEVICES);
-	record->since_ms = redis_number_at(from, SINCE);
-	record->last_seen_ms = redis_number_at(from, LAST_SEEN);
-	record->rev = redis_number_at(from, REV);
-	record->note = *note ? note : NULL;
-	record->until_ms = redis_number_at(from, UNTIL);
+	record->devices = (uint32_t)positive_at(from, DEVICES);
+	record->since_ms = positive_at(from, SINCE);
+	record->last_seen_ms = positive_at(from, LAST_SEEN);
+	record->rev = positive_at(from, REV);
+	record->note = note_at(from, NOTE);
+	record->until_ms = positive_at(from, UNTIL);
 }
 
 /* In these false means that the broker has no room now. */
 static bool post_override(
 	struct redis_writer *writer, const redisReply *row, const char *role, const char *id)
 {
-	const char *note = redis_text_at(row, ROW_NOTE);
 	struct presence_event event = {
 		.type = PRESENCE_RESTORED_OVERRIDE,
 		.role = role,
 		.id = id,
-		.note = *note ? note : NULL,
-		.until_ms = redis_number_at(row, ROW_UNTIL),
-		.rev = redis_number_at(row, ROW_REV),
+		.note = note_at(row, ROW_NOTE),
+		.until_ms = positive_at(row, ROW_UNTIL),
+		.rev = positive_at(row, ROW_REV),
 		.unmatched = !strcmp(role, "client"),
 	};
 	if (presence_override_parse(redis_text_at(row, ROW_OVERRIDE), &event.override))
@@ -105,7 +120,6 @@ static bool post_device(struct redis_writer *writer, const redisReply *devices, 
 {
 	char device[PRESENCE_ID_MAX + 1];
 	const char *field = redis_text_at(devices, at + DEVICE_FIELD);
-	const char *note = redis_text_at(devices, at + DEVICE_NOTE);
 	int64_t rank = redis_number_at(devices, at + DEVICE_RANK);
 	if (topic_decode(field, strlen(field), device, sizeof(device)) < 0)
 		return true;
@@ -114,12 +128,12 @@ static bool post_device(struct redis_writer *writer, const redisReply *devices, 
 		.role = role,
 		.id = id,
 		.device = device,
-		.last_seen_ms = redis_number_at(devices, at + DEVICE_LAST_SEEN),
+		.last_seen_ms = positive_at(devices, at + DEVICE_LAST_SEEN),
 		/* A rank of another version: not offline. */
 		.status = rank > PRESENCE_OFFLINE && rank <= PRESENCE_DND
 			? (enum presence_status)rank
 			: PRESENCE_ONLINE,
-		.note = *note ? note : NULL,
+		.note = note_at(devices, at + DEVICE_NOTE),
 	};
 	return !mailbox_post_event(writer->box, &event);
 }

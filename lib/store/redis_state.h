@@ -144,7 +144,7 @@ uint64_t redis_stream_length(const struct redis_writer *writer);
 
 /* What a reply says. The word of an array; "" for anything else. */
 const char *redis_word(const redisReply *reply);
-/* An element as number or text: 0, or "", when it is not there. */
+/* An element as number, below 2^53, or text: 0, or "", when there is no such. */
 int64_t redis_number_at(const redisReply *reply, size_t place);
 const char *redis_text_at(const redisReply *reply, size_t place);
 

@@ -25,6 +25,9 @@ local function refresh(name, last_seen, devices, field)
 		local head, note = string.match(entry, '^(1|%d+|%d+|%d+|)%d+(|.*)$')
 		if head then redis.call('HSET', state, own .. field, head .. last_seen .. note) end
 	end
+	-- Evicted, or somebody else's for a while, the set of its subjects would be what the next boot of
+	-- this node goes by.
+	redis.call('SADD', base .. 'node:' .. node, name)
 	if status == 'offline' then return true end -- invisible: last_seen is frozen
 	redis.call('PEXPIRE', subject, ARGV[7])
 	if tonumber(redis.call('HGET', subject, 'last_seen') or '0') < tonumber(last_seen) then

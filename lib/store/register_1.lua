@@ -24,10 +24,11 @@ local known = epoch > 0
 local stored_gen = tonumber(meta[3] or '0')
 local lost = known and (not before or stored_gen < gen or
 	(ours and (before.epoch < epoch or before.mark < acked)))
--- The verdict may not have reached the node that is to act on it: until it comes with the epoch
--- that went with the verdict, it is told again.
+-- The verdict may not have reached the node that is to act on it: until it renews its lease, it is
+-- told again. Even with the same epoch: what came to the verdict may have been an earlier word of this
+-- boot that ran late, in a Redis that was back in the past, and it counts on from there.
 local resync = lost or (known and not ours) or
-	(ours and before.state == 'resync' and before.epoch > epoch)
+	(ours and before.state == 'resync' and before.epoch >= epoch)
 local mark = (ours and not lost) and before.mark or acked
 for _, value in ipairs(redis.call('HVALS', base .. 'nodes')) do
 	local h = holder_read(value)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -251,8 +252,8 @@ static int name_aside(const struct state_file *file, char aside[STATE_FILE_PATH_
 {
 	int64_t at = (int64_t)time(NULL);
 	for (int i = 0; i < ASIDE_TRIES; i++) {
-		int length = snprintf(aside, STATE_FILE_PATH_MAX, "%s.corrupt-%lld", file->path,
-			(long long)(at + i));
+		int length = snprintf(
+			aside, STATE_FILE_PATH_MAX, "%s.corrupt-%" PRId64, file->path, at + i);
 		if (length < 0 || length >= STATE_FILE_PATH_MAX - (int)sizeof("-wal"))
 			return ENAMETOOLONG;
 		if (access(aside, F_OK) && errno == ENOENT)

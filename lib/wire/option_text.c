@@ -48,7 +48,12 @@ OPTION_SETTER(path)
 	char quote[OPTION_QUOTE_MAX];
 	if (!strcmp(value, "none"))
 		return PRESENCE_OK;
-	if (*value != '/' || value[1] == '\0')
+	bool is_absolute = *value == '/' && value[1];
+	if (!is_absolute && option->offset == offsetof(struct options, redis_password_file))
+		return option_refuse(problem,
+			"is not the absolute path of a file with the "
+			"password in it; it would start with /");
+	if (!is_absolute)
 		return option_refuse(problem, "%s is not an absolute path; start it with /",
 			option_quote(value, quote));
 	return set_text(option, options, value);

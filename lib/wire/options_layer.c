@@ -2,6 +2,7 @@
 #include "wire/options_layer.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/presence.h"
@@ -10,7 +11,10 @@
 
 #define LINE_MAX_BYTES (OPTION_VALUE_MAX + 64) /* a value and its key */
 
+#define KEY_QUOTE_MAX 64 /* of an unknown key, in bytes */
+
 static const char blanks[] = " \t\r";
+static const char key_bytes[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
 
 /* "where: why", as the problem. */
 static int refuse(struct options_layer *layer, const char *key, const char *why)
@@ -24,7 +28,15 @@ static int refuse(struct options_layer *layer, const char *key, const char *why)
 static int refuse_unknown(struct options_layer *layer, const char *key, const char *hint)
 {
 	static const char broker_prefix[] = "plugin_opt_";
-	char why[OPTIONS_PROBLEM_MAX];
+	char why[OPTIONS_PROBLEM_MAX], word[KEY_QUOTE_MAX + 1];
+	size_t length = strspn(key, key_bytes);
+	if (key[length]) {
+		/* redis_url=redis://:secret@host: what follows may be a password. */
+		(void)snprintf(word, sizeof(word), "%.*s", (int)length, key); /* may be cut */
+		return refuse(layer, word,
+			"unknown option; a key is letters, digits and _, then comes a blank and "
+			"the value");
+	}
 	if (!strncmp(key, broker_prefix, strlen(broker_prefix)))
 		(void)option_refuse(why, "unknown option; here keys stand without plugin_opt_");
 	else if (hint)

@@ -3,15 +3,15 @@
 import json
 
 from mqtt import text
-from servers import passwords
+from servers import SECRET, passwords
 from world import World
 
 TOPIC = "$CONTROL/presence/v1"
 RESPONSE = TOPIC + "/response"
 # Names with a password make subjects; so do client ids, for whoever needs no rights.
 IDENTITY = ["username {role}.{id}", "clientid {role}:{id}:{device}", "clientid {role}:{id}"]
-ADMIN = {"username": "admin.root", "password": "secret"}
-KIM = {"username": "agent.kim", "password": "secret"}
+ADMIN = {"username": "admin.root", "password": SECRET}
+KIM = {"username": "agent.kim", "password": SECRET}
 FAST = {"command_rate": "10000/s burst 10000"}
 
 

@@ -5,6 +5,7 @@ import itertools
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,9 +18,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("PRESENCE_CACHE") or REPOSITORY / ".cache") / "brokers"
 START_SECONDS = 40
+# Stands for passwords and what people write: in no log, of any broker, in any story.
+SECRET = "s3cr3t-w0rd"
 # Any of these in what a broker wrote means that the plugin did something wrong.
 REPORTS = re.compile(r"ERROR: AddressSanitizer|WARNING: ThreadSanitizer|runtime error:"
-                     r"|FATAL: ThreadSanitizer|AddressSanitizer:DEADLYSIGNAL")
+                     r"|FATAL: ThreadSanitizer|AddressSanitizer:DEADLYSIGNAL"
+                     r"|(?m:^==\d+== )")  # valgrind --quiet
 POLL = 0.005
 
 
@@ -208,6 +212,7 @@ class Broker(Process):
                                TSAN_OPTIONS="exitcode=0:second_deadlock_stack=1")
             if "libtsan.so.2" in self.sanitizers and no_randomization():
                 command = ["setarch", "-R"] + command
+        command = shlex.split(os.environ.get("PRESENCE_BROKER_WRAPPER", "")) + command  # valgrind
         before = len(self.log())
         self.launch(command + ["-c", str(self.conf_path)], environment)
         if wait:

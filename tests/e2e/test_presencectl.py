@@ -661,3 +661,22 @@ def test_the_example_is_good(ctl):
     assert found.returncode == OK, found
     warnings = [line for line in found.stdout.splitlines() if ": warning: " in line]
     assert all("topic_guard" in line for line in warnings), found
+
+
+def test_what_somebody_else_wrote_does_not_act_on_a_terminal(make_world, presencectl):
+    """Without the plugin's guard anybody may write there, in JSON or in lines for people."""
+    world = make_world(plugin=False)
+    forged = RECORD.replace('"v"', '"x":"\x1b[2J\x9b\n","v"')
+    writer = world.connect("writer")
+    for subject, payload in [("agent/bad", forged), ("agent/good", RECORD)]:
+        writer.publish(f"presence/{subject}", payload, qos=1, retain=True)
+    for words in [["--json"], []]:
+        ended = subprocess.run([presencectl, "-p", str(world.broker.port), "watch", "-C", "2",
+                                *words], capture_output=True, timeout=30, check=True)
+        lines = ended.stdout.decode().rstrip("\n").split("\n")
+        assert len(lines) == 2 and all(line.isprintable() for line in lines), lines
+
+
+RECORD = ('{"v":1,"role":"agent","id":"u1","status":"online","previous":"offline",'
+          '"reason":"connect","source":"inferred","devices":1,"since":1,"last_seen":1,"rev":1,'
+          '"node":"b1"}')

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mqtt import PINGRESP, PUBLISH, Client, Closed
-from servers import Broker, Redis, poll
+from servers import SECRET, Broker, Redis, poll
 
 GRACE_MS = 400
 RECORD_KEYS = ["v", "role", "id", "status", "previous", "reason", "source", "devices", "since",
@@ -359,5 +359,7 @@ class World:
             if self.redis:
                 self.redis.kill()
         assert not self.broker.reports(), self.broker.reports()
+        lines = [line for line in self.broker.log().splitlines() if SECRET in line]
+        assert not lines, lines
 
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "driver.h"
+#include "past.h"
 #include "store/redis_contribution.h"
 #include "store/redis_problem.h"
 
@@ -471,6 +472,27 @@ static void test_refresh(void **state)
 	driver_stop(&driver);
 }
 
+/* Evicted, or somebody else's for a while: the next boot would not find its subjects. */
+static void test_refresh_node(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	server_do(&server, "DEL presence:{0}:node:b1");
+	put(&driver,
+		&(struct presence_effect){ .type = PRESENCE_REFRESH,
+			.record = { .role = "agent",
+				.id = "u1",
+				.status = PRESENCE_ONLINE,
+				.devices = 1,
+				.last_seen_ms = driver.wall_ms } });
+	driver_settle(&driver);
+	assert_redis("SISMEMBER", "node:b1 agent/u1", "1");
+	driver_stop(&driver);
+}
+
 static void test_late(void **state)
 {
 	struct driver driver;
@@ -496,6 +518,44 @@ static void test_late(void **state)
 	assert_redis("HGET", "subject:agent/u1 status", "offline");
 	listen(&driver, &heard);
 	assert_non_null(strstr(heard.lines, "1 Redis at test: does not answer"));
+	driver_stop(&driver);
+}
+
+/* Redis is back in the past, and before the node can see it, a REGISTER of a connection that it
+ * gave up does: what that one is told nobody hears, and the node must be told again. */
+static void test_late_register(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	struct past past = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	past_save(&past, &server);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	driver_cut(&driver, false);
+	pass(&driver, 1000);
+	assert_true(driver_connect(&driver));
+	driver_step(&driver);
+	while (driver_execute(&driver, driver.wire))
+		continue;
+	while (driver_answer(&driver))
+		continue;
+	driver_step(&driver); /* REGISTER is under way */
+	assert_non_null(driver.wire->commands);
+	driver_cut(&driver, true);
+	pass(&driver, 1000);
+	driver_settle(&driver);
+	past_bring_back(&past, &server);
+	assert_true(driver_execute_late(&driver));
+	for (int i = 0; i < 4; i++) {
+		pass(&driver, 2000);
+		driver_settle(&driver);
+	}
+	listen(&driver, &heard);
+	assert_int_equal(heard.resyncs, 1);
+	past_drop(&past);
 	driver_stop(&driver);
 }
 
@@ -695,7 +755,9 @@ int main(void)
 		TEST(test_leave),
 		TEST(test_snapshot),
 		TEST(test_refresh),
+		TEST(test_refresh_node),
 		TEST(test_late),
+		TEST(test_late_register),
 		TEST(test_password),
 		TEST(test_rights),
 		TEST(test_memory),

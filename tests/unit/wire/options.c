@@ -341,6 +341,9 @@ static const struct {
 		"plugin_opt_redis_prefix: \"{x}\" is not 1 to 64 of A-Z a-z 0-9 . _ - :" },
 	{ "state_file", "presence.db",
 		"plugin_opt_state_file: \"presence.db\" is not an absolute path; start it with /" },
+	{ "redis_password_file", "secret",
+		"plugin_opt_redis_password_file: is not the absolute path of a file with the "
+		"password in it; it would start with /" },
 	{ "state_file", "/",
 		"plugin_opt_state_file: \"/\" is not an absolute path; start it with /" },
 	{ "state_file", "/var/x.db # here", "plugin_opt_state_file: " COMMENT },
@@ -556,9 +559,12 @@ static const struct {
 	{ "# x\ngrace\n", 10, "/etc/p.conf:2: grace: has no value" },
 	{ "grace 3s # x\n", 13, "/etc/p.conf:1: grace: " COMMENT },
 	{ "grace=3s\n", 9,
-		"/etc/p.conf:1: grace=3s: unknown option grace=3s; mosquitto.conf.example shows "
-		"all "
-		"there are" },
+		"/etc/p.conf:1: grace: unknown option; a key is letters, digits and _, then comes "
+		"a "
+		"blank and the value" },
+	{ "redis_url=redis://:secret@h\n", 28,
+		"/etc/p.conf:1: redis_url: unknown option; a key is letters, digits and _, then "
+		"comes a blank and the value" },
 	{ "config_file /etc/q.conf\n", 24,
 		"/etc/p.conf:1: config_file: names this file; it can only stand in the broker's "
 		"configuration" },

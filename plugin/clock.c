@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <poll.h>
 #include <time.h>
 
 #include "plugin/plugin.h"
@@ -27,4 +28,9 @@ int64_t clock_now_us(void)
 	struct timespec now;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * US_PER_S + now.tv_nsec / NS_PER_US;
+}
+
+void clock_nap(int ms)
+{
+	(void)poll(NULL, 0, ms); /* how it ends does not matter */
 }

@@ -165,6 +165,7 @@ void sys_each(struct plugin *plugin, int64_t now_ms, stat_visit *visit, void *co
 int64_t clock_now_ms(void);  /* CLOCK_BOOTTIME: goes on while the machine sleeps */
 int64_t clock_wall_ms(void); /* CLOCK_REALTIME */
 int64_t clock_now_us(void);  /* CLOCK_MONOTONIC, to measure with */
+void clock_nap(int ms);      /* about so long; only where nobody waits for us */
 
 /* log.c: lines for the operator */
 enum log_level { LOG_NOTICE, LOG_WARNING, LOG_ERROR };

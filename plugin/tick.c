@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <poll.h>
-
 #include "plugin/guard.h"
 
 /* How long one turn of the loop may be ours, how often the clock is asked, and how long the broker
@@ -80,7 +78,7 @@ void tick_hear_past(struct plugin *plugin)
 		has_told = stores_have_told(plugin);
 		is_all = hear_stores(plugin, clock_now_us());
 		if (is_all && !has_told)
-			(void)poll(NULL, 0, PAST_LOOK_MS); /* a nap: how it ends does not matter */
+			clock_nap(PAST_LOOK_MS);
 	} while (!(is_all && has_told) && clock_now_ms() < until_ms);
 	plugin->init_ms = clock_now_ms(); /* the loop could not turn before */
 }

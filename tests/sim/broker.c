@@ -219,6 +219,11 @@ int64_t clock_now_us(void)
 	return the_world->now_ms * 1000 + the_world->us % 1000000;
 }
 
+void clock_nap(int ms)
+{
+	world_nap(the_world, ms);
+}
+
 /* The same each time: of the plugin's tables, and of the mailbox'. */
 ssize_t getrandom(void *bytes, size_t size, unsigned flags)
 {

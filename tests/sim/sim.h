@@ -187,6 +187,8 @@ void world_run(uint64_t seed, const struct op *ops, size_t count, bool is_verbos
 	struct outcome *outcome);
 /* Everything but the broker's loop, until then: while the broker waits at its end. */
 void world_pass_without_broker(struct world *world, int64_t until_ms);
+/* The same, whether they have work or not: while the broker waits at its start. */
+void world_nap(struct world *world, int64_t ms);
 
 /* ---- broker.c ---- */
 struct mosquitto;

@@ -642,7 +642,7 @@ void store_get_stats(struct store *store, int64_t now_ms, struct store_stats *st
 {
 	int64_t oldest_ms;
 	(void)now_ms;
-	*stats = (struct store_stats){ 0 };
+	*stats = (struct store_stats){ .has_told = true };
 	if (store->is_redis)
 		redis_writer_stats(the_world->worker->writer, stats, &oldest_ms);
 }

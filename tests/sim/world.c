@@ -270,6 +270,16 @@ void world_pass_without_broker(struct world *world, int64_t until_ms)
 	}
 }
 
+void world_nap(struct world *world, int64_t ms)
+{
+	int64_t until_ms = world->now_ms + ms;
+	while (next_ms(world, false) <= until_ms) {
+		advance(world, next_ms(world, false));
+		worker_turn(world);
+	}
+	advance(world, until_ms);
+}
+
 static bool is_due(const struct world *world, enum timer timer)
 {
 	return world->timers[timer] && world->timers[timer] <= world->now_ms;

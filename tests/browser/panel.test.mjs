@@ -65,23 +65,24 @@ test('ids, notes and statuses of strangers are text, whatever they look like', a
 	const topic = `presence/agent/${encodeURIComponent(odd)}`;
 	const write = (topic, record) => writer.publishAsync(topic,
 		typeof record === 'string' ? record : JSON.stringify(record), { retain: true });
-	await write(topic, { v: 1, status: 'hiding', note: '</script><b>', rev: 5, since: 1, colour: 'blue' });
-	await write('presence/agent/bare', 'away');
-	await write('presence/agent/none', '{"status":3}');
+	const record = { v: 1, role: 'agent', id: odd, status: 'dnd', note: '</script><b>', rev: 5, since: 1, colour: 'blue' };
+	await write(topic, record);
+	await write('presence/agent/later', { ...record, id: 'later', status: 'hiding' });
+	await write('presence/agent/none', 'offline'); // a will that went by
 	await write('presence/agent/none2', '{');
-	await write('presence/agent/deep/er', '{"status":"online"}');
+	await write('presence/agent/none3', record); // it says to be somebody else
+	await write('presence/agent/deep/er', record);
 	await openPanel(page, linkOf(panel, bare.url));
-	await saw(rowOf(page, odd), 'hiding');
+	await saw(rowOf(page, odd), 'Do not disturb');
 	await saw(rowOf(page, odd), '</script><b>');
-	assert.equal(await rowOf(page, odd).locator('use').getAttribute('href'), '#shape-other');
-	await saw(rowOf(page, 'bare'), 'Away');
-	assert.deepEqual((await allRows(page)).map(([, id]) => id).sort(), [odd, 'bare'].sort());
+	await saw(rowOf(page, 'later'), 'Online'); // a status to come: not offline
+	assert.deepEqual((await allRows(page)).map(([, id]) => id).sort(), [odd, 'later'].sort());
 
 	// An older revision is late, an empty record the end.
-	await write(topic, { v: 1, status: 'offline', rev: 4 });
-	await write('presence/agent/bare', '');
-	await poll(async () => (await rowOf(page, 'bare').count()) === 0, 'the forgotten one is gone');
-	await saw(rowOf(page, odd), 'hiding');
+	await write(topic, { ...record, status: 'offline', rev: 4 });
+	await write('presence/agent/later', '');
+	await poll(async () => (await rowOf(page, 'later').count()) === 0, 'the forgotten one is gone');
+	await saw(rowOf(page, odd), 'Do not disturb');
 	assert.deepEqual(said, []);
 	await writer.endAsync();
 });

@@ -51,18 +51,21 @@ export async function freePort() {
 	throw new Error('no free port');
 }
 
+function kill(pid) {
+	try {
+		process.kill(pid, 'SIGKILL');
+	} catch {
+		/* gone already */
+	}
+}
+
 /** Whatever is started belongs to a world, and ends with it: the last one first. */
 export async function createWorld() {
 	const folder = mkdtempSync(path.join(tmpdir(), 'presence-browser-'));
 	const ends = [];
 	const pids = new Set();
 	const last = () => {
-		for (const pid of pids)
-			try {
-				process.kill(pid, 'SIGKILL');
-			} catch {
-				/* gone already */
-			}
+		for (const pid of pids) kill(pid);
 		rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
 	};
 	process.once('exit', last);
@@ -74,15 +77,20 @@ export async function createWorld() {
 		/** end() is called when the world closes. */
 		onClose: (end) => ends.push(end),
 		newFolder: (stem) => mkdtempSync(path.join(folder, `${stem}-`)),
-		spawned(child) {
-			pids.add(child.pid);
-			child.once('exit', () => pids.delete(child.pid));
+		/** group: it has one of its own, which ends with it. */
+		spawned(child, { group = false } = {}) {
+			const pid = group ? -child.pid : child.pid;
+			pids.add(pid);
+			child.once('exit', () => {
+				if (group) kill(pid);
+				pids.delete(pid);
+			});
 			return child;
 		},
 		broker: (how) => startBroker(world, how),
 		site: (folders) => startSite(world, folders),
 		proxy: (port) => startProxy(world, port),
-		browser: () => startBrowser(world),
+		browser: (how) => startBrowser(world, how),
 		async close() {
 			for (const end of ends.splice(0).reverse())
 				try {
@@ -319,14 +327,16 @@ const FLAGS = [
 
 /** Debian's Chromium, without a window, with a profile of its own: a BrowserContext of
  * playwright-core. It is as people have it: a tab behind another one is hidden (bringToFront()),
- * and slowed down. For looks: page.setViewportSize(), page.emulateMedia(). */
-async function startBrowser(world) {
+ * and slowed down. flags: more of them. For looks: page.setViewportSize(), page.emulateMedia(). */
+async function startBrowser(world, { flags = [] } = {}) {
 	const { chromium } = await import('playwright-core');
 	const profile = world.newFolder('profile');
 	const child = world.spawned(
-		spawn(process.env.PRESENCE_CHROMIUM || '/usr/bin/chromium', [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'], {
+		spawn(process.env.PRESENCE_CHROMIUM || '/usr/bin/chromium', [...FLAGS, ...flags, `--user-data-dir=${profile}`, 'about:blank'], {
 			stdio: 'ignore',
+			detached: true, // a group of its own: freeze()
 		}),
+		{ group: true },
 	);
 	child.once('error', () => {});
 	const ask = async () => {
@@ -342,6 +352,9 @@ async function startBrowser(world) {
 	const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`, { noDefaults: true });
 	const context = browser.contexts()[0];
 	context.setDefaultTimeout(10_000);
+	/** The machine sleeps, and wakes: all its processes stop, and go on. */
+	context.freeze = () => process.kill(-child.pid, 'SIGSTOP');
+	context.wake = () => process.kill(-child.pid, 'SIGCONT');
 	world.onClose(async () => {
 		await browser.close();
 		await endChild(child);

@@ -197,6 +197,7 @@ export class PresenceClient extends Events {
 		connection.on('error', (error) => this.#error(error));
 		connection.on('message', (topic, payload, retain) => this.#message(topic, payload, retain));
 		connection.on('taken', () => this.#taken());
+		connection.on('unsteady', () => this.#renewDevice());
 		this.#timers.onGap = (ms) => {
 			// The machine slept: the broker has given us up long ago, and nobody told us.
 			if (ms >= this.#options.keepaliveMs) connection.again();
@@ -267,14 +268,16 @@ export class PresenceClient extends Events {
 	}
 
 	/** Another connection has our client id: a duplicate of this tab. It keeps the name. */
-	async #taken() {
+	#taken() {
 		if (!this.#connection.isOwn) return;
-		if (this.#device) {
-			const renewed = this.#device.renew();
-			this.#device.name = renewed;
-			await renewed;
-			this.#connection.again();
-		} else this.#error(failure('taken', 'another connection has the same client id'));
+		if (this.#renewDevice()) this.#connection.again();
+		else this.#error(failure('taken', 'another connection has the same client id'));
+	}
+
+	/** False: the name is the application's. */
+	#renewDevice() {
+		if (this.#device) this.#device.name = this.#device.renew();
+		return this.#device !== null;
 	}
 
 	// The plugin, or none

@@ -18,6 +18,8 @@ STORES = ["none", "state_file", "redis"]
 def pytest_addoption(parser):
     parser.addoption("--broker", default="2.0.11", choices=["2.0.11", "2.0.21", "2.1"])
     parser.addoption("--plugin", help="path of mosquitto_presence.so")
+    parser.addoption("--subjects", default="300", help="how many a slow watcher in test_sdk_c.py"
+                     " has to learn of")
     parser.addoption("--soak", default="20", help="seconds of churn in test_soak.py")
 
 

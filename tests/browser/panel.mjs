@@ -42,10 +42,10 @@ export const rowOf = (page, id) =>
 	page.locator('.space .row').filter({ has: page.locator('.of-id').getByText(id, { exact: true }) });
 
 /** The panel, connected and up to date. */
-export async function openPanel(page, link) {
+export async function openPanel(page, link, seconds = 20) {
 	await page.goto('about:blank'); // so that a link that differs in its #part only is loaded too
 	await page.goto(link);
-	await page.locator('body[data-link=live]').waitFor();
+	await page.locator('body[data-link=live]').waitFor({ timeout: seconds * 1000 });
 }
 
 /** Every row there is, scrolled through from top to end: [role, id, status word, note]. */

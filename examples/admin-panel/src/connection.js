@@ -1,37 +1,53 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // The broker: connected, lost, back. Records go to `subjects`, commands get their answers.
 import mqtt from "mqtt";
-import { readRecord, readTopic } from "./wire.js";
+import { Backoff } from "../../../client-sdk/js/src/backoff.js";
+import { Watcher } from "../../../client-sdk/js/src/watcher.js";
+import {
+	COMMANDS, commandsText, DIGESTS, readReplies, readSubjectTopic, RESPONSES, subjectTopic, textOf,
+} from "../../../client-sdk/js/src/wire.js";
 
-const CONTROL = "$CONTROL/presence/v1";
-const RESPONSE = `${CONTROL}/response`;
 const ANSWER_WITHIN = 5000;
-const RETRY_MAX = 20000;
+const SILENCE = 3000;
+const SUBSCRIBE_EVERY = 60000;
+const COMPARE_EVERY = 12000; // digests come every 10 s, when anything changed
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Connection extends EventTarget {
 	#client = null;
 	#waiting = new Map(); // correlation data -> { resolve, reject, timer }
 	#asked = 0;
-	#attempts = 0;
+	#backoff = new Backoff({ firstMs: 1000, maxMs: 20000 });
 	#retry = 0;
+	#watcher = null;
+	#subscribedAt = 0;
+	#heardAt = 0;
+	#again = false; // it subscribed once more because something was missing
 
-	constructor(subjects) {
+	// onRecord is called after each message that changed something: often.
+	constructor(subjects, onRecord) {
 		super();
+		this.onRecord = onRecord;
 		this.subjects = subjects;
 		this.state = "closed"; // closed, connecting, loading, live, lost, refused
 		this.why = "";
 		this.lostAt = 0;
 		this.retryAt = 0;
+		this.incomplete = false;
 		this.admin = null; // what the plugin says to who is none; "" for admins; null: not known yet
 		addEventListener("online", () => this.retryNow());
+		setInterval(() => this.#compare(), COMPARE_EVERY);
 	}
 
 	open(settings) {
 		this.close();
 		this.settings = settings;
 		this.topic = settings.topic || "presence";
-		this.#attempts = 0;
+		this.#backoff.reset();
 		this.lostAt = 0;
+		this.#watcher = new Watcher(this.topic);
+		this.subjects.clear();
 		this.#become("connecting");
 		const random = Math.random().toString(16).slice(2, 10);
 		try {
@@ -81,10 +97,10 @@ export class Connection extends EventTarget {
 			const timer = setTimeout(() => {
 				this.#waiting.delete(correlationData);
 				reject(new Error(`No answer within ${ANSWER_WITHIN / 1000} s. Is the plugin loaded, and may ` +
-					`you write to ${CONTROL} and read ${RESPONSE}?`));
+					`you write to ${COMMANDS} and read ${RESPONSES}?`));
 			}, ANSWER_WITHIN);
 			this.#waiting.set(correlationData, { resolve, reject, timer });
-			this.#client.publish(CONTROL, JSON.stringify({ commands: [{ ...command, correlationData }] }));
+			this.#client.publish(COMMANDS, commandsText([{ ...command, correlationData }]));
 		});
 	}
 
@@ -95,10 +111,11 @@ export class Connection extends EventTarget {
 	}
 
 	#connected() {
-		this.#attempts = 0;
+		this.#backoff.reset();
+		this.incomplete = this.#again = false;
 		this.admin = null;
 		this.#become("loading");
-		this.subscribe();
+		this.#subscribe();
 		this.ask({ command: "listNodes" }).then(() => this.#adminIs(""), (error) => this.#adminIs(error.message));
 	}
 
@@ -107,51 +124,110 @@ export class Connection extends EventTarget {
 		this.dispatchEvent(new Event("admin"));
 	}
 
-	// The answer to the second subscription comes behind all that the first one sends.
-	subscribe() {
+	// The answer to the last subscription comes behind all that the others send.
+	async #subscribe() {
 		const client = this.#client;
 		const { topic, subjects } = this;
 		subjects.beginSnapshot();
-		const snapshot = subjects.snapshot;
+		this.#watcher.subscribed();
+		this.#subscribedAt = Date.now();
+		const { snapshot } = subjects;
+		const isOver = () => client !== this.#client || !client.connected ||
+			subjects.snapshot !== snapshot || this.state === "refused";
 		client.subscribe([`${topic}/+/+`, `${topic}/+/+/devices/+`], { qos: 0 }, (error, granted) => {
-			if (error || granted?.some(({ qos }) => qos > 2))
-				this.#become("refused", `The broker does not let us read ${topic}/#.`);
+			const codes = error?.packet?.granted ?? granted?.map(({ qos }) => qos);
+			if (codes?.[0] > 2) this.#become("refused", `The broker does not let us read ${topic}/+/+.`);
 		});
-		client.subscribe("$SYS/broker/presence/digest/+", { qos: 0 }, () => {
-			if (!client.connected || subjects.snapshot !== snapshot || this.state === "refused") return;
-			subjects.endSnapshot(Date.now());
-			this.lostAt = 0;
-			this.#become("live");
-		});
+		let answered = false;
+		client.subscribe(`${DIGESTS}/+`, { qos: 0 }, () => (answered = true));
+		// The answer may be dropped as records are, see below: then silence says as much.
+		this.#heardAt = Date.now();
+		while (!answered && !isOver() && Date.now() - this.#heardAt < SILENCE) await sleep(20);
+		if (isOver()) return;
+		this.lostAt = 0;
+		this.#become("live");
+		await this.#fill(isOver).catch(() => {}); // no admin: then this was all
+		if (isOver()) return;
+		for (const gone of this.#watcher.snapshotEnd()) subjects.apply(gone, true, Date.now());
+		subjects.endSnapshot();
+		this.onRecord();
+	}
+
+	// Over WebSocket, Mosquitto 2.0 silently drops what is retained beyond max_queued_messages, 1000 by
+	// default. An admin may ask for the rest.
+	async #fill(isOver) {
+		const { totalCount } = await this.ask({ command: "listPresence", count: 1 });
+		const fresh = [...this.#watcher.entries.values()].filter((entry) => entry.fresh).length;
+		for (let after = fresh < totalCount ? "" : null; after !== null && !isOver(); ) {
+			const page = await this.#page(after);
+			for (const record of page.subjects)
+				this.#take(subjectTopic(record.role, record.id, this.topic), JSON.stringify(record), true);
+			after = page.after ?? null;
+		}
+	}
+
+	async #page(after, tries = 4) {
+		try {
+			return await this.ask({ command: "listPresence", count: 1000, ...(after && { after }) });
+		} catch (error) {
+			if (tries === 0) throw error;
+			await sleep(1100); // command_rate, most likely
+			return this.#page(after, tries - 1);
+		}
 	}
 
 	#message(topic, payload, { retain }) {
-		if (topic === RESPONSE) return this.#answered(payload);
-		const who = readTopic(this.topic, topic);
-		if (!who) return;
-		const { role, id, device } = who;
-		const value = payload.length ? readRecord(payload) : null;
-		if (payload.length && !value) return; // a will that went by, or somebody else's topic
-		if (device !== undefined) this.subjects.applyDevice(role, id, device, value);
-		else if (value) this.subjects.apply(role, id, value, retain, Date.now());
-		else this.subjects.forget(role, id, Date.now());
-		this.dispatchEvent(new Event("record"));
+		this.#heardAt = Date.now();
+		const text = textOf(payload);
+		if (topic === RESPONSES) return this.#answered(text);
+		const [, subject, device] = /^(.*)\/devices\/([^/]+)$/.exec(topic) ?? [];
+		if (device) this.#device(readSubjectTopic(subject, this.topic), subject, device, text);
+		else this.#take(topic, text, retain);
 	}
 
-	#answered(payload) {
-		let responses;
+	#take(topic, text, retain) {
+		const { transitions, asks } = this.#watcher.message(topic, text, retain);
+		for (const transition of transitions) this.subjects.apply(transition, retain, Date.now());
+		if (asks) this.#disagreed();
+		if (transitions.length) this.onRecord();
+	}
+
+	#device(who, subject, device, text) {
+		let value = null;
 		try {
-			({ responses } = JSON.parse(payload.toString()));
+			value = text ? JSON.parse(text) : null;
+			device = decodeURIComponent(device);
 		} catch {
-			return;
+			return; // not of the plugin
 		}
-		for (const { correlationData, data, error } of responses ?? []) {
-			const waiting = this.#waiting.get(correlationData);
+		if (!who || (text && typeof value?.status !== "string")) return;
+		this.subjects.applyDevice(subject.slice(this.topic.length + 1), who, device, value);
+		this.onRecord();
+	}
+
+	// Nothing may change after a digest that disagreed, and then no other comes.
+	#compare() {
+		if (this.state !== "live") return;
+		const roles = [...this.#watcher.roles.keys()].filter((role) => this.#watcher.isDoubtful(role));
+		if (roles.map((role) => this.#watcher.compareAgain(role)).some(Boolean)) this.#disagreed();
+	}
+
+	// Something is missing. If it still is after subscribing anew, whoever looks should know.
+	#disagreed() {
+		if (Date.now() - this.#subscribedAt < SUBSCRIBE_EVERY && this.#again) return;
+		this.incomplete = this.#again;
+		this.#again = true;
+		this.#subscribe();
+	}
+
+	#answered(text) {
+		for (const { correlation, data, error } of readReplies(text)) {
+			const waiting = this.#waiting.get(correlation);
 			if (!waiting) continue;
-			this.#waiting.delete(correlationData);
+			this.#waiting.delete(correlation);
 			clearTimeout(waiting.timer);
 			if (error) waiting.reject(new Error(error));
-			else waiting.resolve(data ?? {});
+			else waiting.resolve(data);
 		}
 	}
 
@@ -170,7 +246,7 @@ export class Connection extends EventTarget {
 		if (this.state === "refused" || this.state === "closed") return;
 		if (this.state === "live") this.lostAt = Date.now();
 		// Full jitter: panels that lost the same broker do not come back all at once.
-		const wait = Math.random() * Math.min(RETRY_MAX, 1000 * 2 ** this.#attempts++);
+		const wait = this.#backoff.nextMs();
 		this.retryAt = Date.now() + wait;
 		clearTimeout(this.#retry);
 		this.#retry = setTimeout(() => this.retryNow(), wait);

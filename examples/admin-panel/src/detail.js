@@ -96,14 +96,14 @@ export class Detail {
 			return dd;
 		};
 		this.since = fact("Since", "", fullTime(subject.since));
-		if (record.previous) fact("Before", statusWord(record.previous));
-		if (record.reason) fact("Because", reasonWord(record.reason), record.reason);
-		if (record.source) fact("Decided by", sourceWord(record.source), record.source);
+		fact("Before", statusWord(record.previous));
+		fact("Because", reasonWord(record.reason), record.reason);
+		fact("Decided by", sourceWord(record.source), record.source);
 		if (record.until) fact("Until", fullTime(record.until));
-		this.seenAt = Math.max(record.last_seen ?? 0, asked?.last_seen ?? 0);
+		this.seenAt = Math.max(record.lastSeen, asked?.last_seen ?? 0);
 		this.lastSeen = this.seenAt ? fact("Last seen", "", fullTime(this.seenAt)) : null;
 		if (record.node) fact("Node", record.node);
-		if (record.rev) fact("Revision", String(record.rev));
+		fact("Revision", String(record.rev));
 		$("facts").replaceChildren(...facts);
 	}
 
@@ -115,9 +115,8 @@ export class Detail {
 				make("span", { class: "why", textContent: reasonWord(device.reason) })));
 		if (!items.length) {
 			const { devices } = this.asked ?? subject.record;
-			items.push(make("li", { class: "none" }, devices === undefined ? "The record does not say."
-				: devices === 0 ? "None is connected."
-					: `${devices} connected. With device_topics true the broker tells which.`));
+			items.push(make("li", { class: "none" }, devices === 0 ? "None is connected."
+				: `${devices} connected. With device_topics true the broker tells which.`));
 		}
 		$("devices").replaceChildren(...items);
 		$("clientids").replaceChildren(...clientIds(subject).map((value) => make("option", { value })));
@@ -126,8 +125,7 @@ export class Detail {
 	// last_seen moves without a record: this one is asked for.
 	#refresh() {
 		const { subject } = this;
-		const name = `${encodeURIComponent(subject.role)}/${encodeURIComponent(subject.id)}`;
-		this.connection.ask({ command: "getPresence", subjects: [name] }).then(({ subjects }) => {
+		this.connection.ask({ command: "getPresence", subjects: [subject.name] }).then(({ subjects }) => {
 			if (this.subject !== subject) return;
 			this.asked = subjects?.[0] ?? null;
 			this.render();

@@ -149,12 +149,12 @@ export class Grid {
 		setText(row.cells.id, subject.id);
 		setGlyph(row.glyph, record.status);
 		setText(row.word, statusWord(record.status));
-		setText(row.cells.note, record.note ?? "");
+		setText(row.cells.note, record.note);
 		setText(row.cells.source, sourceWord(record.source));
 		setText(row.cells.since, ago(now - subject.since));
 		row.cells.since.title = fullTime(subject.since);
-		setText(row.cells.devices, record.devices === undefined ? "" : count(record.devices));
-		setText(row.cells.node, record.node ?? "");
+		setText(row.cells.devices, count(record.devices));
+		setText(row.cells.node, record.node);
 		row.dataset.status = record.status;
 		row.classList.toggle("overridden", record.source === "manual");
 	}

@@ -3,14 +3,17 @@
 import { Connection } from "./connection.js";
 import { Detail } from "./detail.js";
 import { Grid } from "./grid.js";
-import { STATUSES, Subjects, View } from "./subjects.js";
+import { STATUSES } from "../../../client-sdk/js/src/wire.js";
+import { Subjects, View } from "./subjects.js";
 import { Summary } from "./summary.js";
 import { $, clockTime, count, glyph, make, setText, statusWord } from "./text.js";
 import { Timeline } from "./timeline.js";
 
+let total = 0;
+let frame = 0;
 const subjects = new Subjects();
 const view = new View(subjects);
-const connection = new Connection(subjects);
+const connection = new Connection(subjects, schedule);
 
 // ---- what stays between visits: never a password -----------------------------------------------
 
@@ -80,12 +83,11 @@ matchMedia("(max-width: 719px)").addEventListener("change", () => {
 
 // ---- filters and order -----------------------------------------------------------------------------
 
-for (const status of [...STATUSES, "other"]) {
+for (const status of STATUSES) {
 	const box = make("input", { type: "checkbox", value: status });
 	$("statuses").append(make("label", { class: `chip of-${status}`, title: statusWord(status) },
-		box, glyph(status), make("span", { textContent: status === "other" ? "Other" : statusWord(status) })));
+		box, glyph(status), make("span", { textContent: statusWord(status) })));
 }
-$("statuses").lastChild.hidden = true; // until there is one
 
 function filter() {
 	view.role = $("role").value;
@@ -124,8 +126,6 @@ document.addEventListener("keydown", (event) => {
 
 // ---- drawing: at most once a frame ---------------------------------------------------------------
 
-let total = 0;
-let frame = 0;
 function schedule() {
 	frame ||= requestAnimationFrame((now) => {
 		frame = 0;
@@ -138,17 +138,11 @@ function schedule() {
 		draw(now);
 	});
 }
-connection.addEventListener("record", schedule);
 
 function draw(now = performance.now()) {
 	const everyone = summary.render(view.role);
 	total = 0;
-	let other = 0;
-	for (const [status, n] of everyone) {
-		total += n;
-		if (!STATUSES.includes(status)) other += n;
-	}
-	$("statuses").lastChild.hidden = other === 0;
+	for (const n of everyone.values()) total += n;
 	timeline.render(now);
 	$("timeline-empty").hidden = $("events").childElementCount > 0;
 	const filtered = view.rows.length !== total;
@@ -199,14 +193,17 @@ function showLink() {
 	$("link").dataset.state = state;
 	setText($("link-state"), LINK_WORDS[state]);
 	setText($("link-where"), settings ? settings.broker.replace(/^wss?:\/\//, "") : "");
-	const trouble = state === "refused" || state === "lost";
-	$("banner").hidden = !trouble;
-	if (trouble) {
-		setText($("banner-what"), state === "refused" ? "The broker refused the connection."
-			: lostAt ? `Connection lost at ${clockTime(lostAt)}.` : "The broker does not answer.");
-		setText($("banner-more"), state === "refused" ? why
-			: lostAt ? "You see how things stood then." : why);
-	}
+	const [what, more] = {
+		refused: ["The broker refused the connection.", why],
+		lost: lostAt ? [`Connection lost at ${clockTime(lostAt)}.`, "You see how things stood then."]
+			: ["The broker does not answer.", why],
+		live: connection.incomplete ? ["Somebody is missing.", "The broker keeps records back: Mosquitto 2.0 " +
+			"sends 1000 at once over WebSocket, unless it is told max_queued_messages 0."] : [],
+	}[state] ?? [];
+	$("banner").hidden = !what;
+	$("retry").hidden = state === "live";
+	setText($("banner-what"), what ?? "");
+	setText($("banner-more"), more ?? "");
 	countdown(Date.now());
 	schedule();
 }
@@ -249,6 +246,7 @@ $("settings").addEventListener("close", () => {
 	const settings = Object.fromEntries(new FormData($("settings-form")));
 	const { password: _, ...kept } = settings;
 	keep("settings", kept);
+	deselect();
 	connection.open(settings);
 });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // Everyone we know of, what changed since it was last asked, and how many there are. No page here.
+import { STATUSES } from "../../../client-sdk/js/src/wire.js";
 
-export const STATUSES = ["online", "away", "dnd", "offline"];
 const HISTORY_MAX = 50;
 const TIMELINE_MAX = 200;
 
@@ -9,12 +9,9 @@ const TIMELINE_MAX = 200;
 const sortable = (text) =>
 	text.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(12, "0"));
 
-const differs = (a, b) =>
-	a.status !== b.status || a.note !== b.note || a.until !== b.until || a.devices !== b.devices;
-
 export class Subjects {
 	constructor() {
-		this.all = new Map(); // "<role>/<id>" -> subject
+		this.all = new Map(); // "<role>/<id>" as in topics -> subject
 		this.counts = new Map(); // role -> Map status -> how many
 		this.timeline = []; // newest last
 		this.transitions = 0; // how many there were in all
@@ -22,8 +19,14 @@ export class Subjects {
 		this.snapshot = 0; // which one we are in: it grows with every subscription
 	}
 
-	get(role, id) {
-		return this.all.get(`${role}/${id}`);
+	// Another broker, other people.
+	clear() {
+		for (const subject of this.all.values()) {
+			subject.gone = true;
+			this.changed.add(subject);
+		}
+		this.all.clear();
+		this.counts.clear();
 	}
 
 	takeChanges() {
@@ -32,64 +35,58 @@ export class Subjects {
 		return changes;
 	}
 
-	// What is retained comes again after a subscription: whoever does not was forgotten.
-	beginSnapshot() {
-		this.snapshot++;
-	}
-	endSnapshot(now) {
-		for (const subject of this.all.values()) {
-			if (subject.seen !== this.snapshot) this.forget(subject.role, subject.id, now);
-			else
-				for (const [name, device] of subject.devices)
-					if (device.seen !== this.snapshot) subject.devices.delete(name);
-		}
-	}
-
-	// A record arrived. Retained: it is how things stand, no news, unless it differs from what we knew.
-	apply(role, id, record, retained, now) {
-		const known = this.get(role, id);
-		const subject = known ?? this.#add(role, id);
-		// Revs count within one connection only: a broker that lost its data may begin lower.
-		if (subject.seen === this.snapshot && record.rev <= subject.record.rev) return null;
-		const before = subject.record;
-		if (before) this.#count(role, before.status, -1);
+	// A transition, as the SDK's watcher tells it; before is the status then. Retained: it is how
+	// things stand, no news, unless it differs from what we knew.
+	apply({ subject: name, role, id, record, before, forgotten }, retained, now) {
+		if (forgotten) return this.#forget(name, before, now);
+		const subject = this.#get(name, role, id);
+		if (before) this.#count(role, before, -1);
 		this.#count(role, record.status, 1);
 		subject.record = record;
-		subject.seen = this.snapshot;
-		subject.since = record.since ?? now;
-		subject.search = `${role}/${id} ${record.note ?? ""} ${record.node ?? ""}`.toLowerCase();
+		subject.since = record.since || now;
+		subject.search = `${role}/${id} ${record.note} ${record.node}`.toLowerCase();
 		this.changed.add(subject);
-		if (before ? differs(before, record) : !retained)
-			this.#remember(subject, before?.status ?? record.previous, record, now);
-		else if (!known) subject.history.push({ at: subject.since, ...step(record.previous, record) });
-		return subject;
+		if (before || !retained) this.#remember(subject, before ?? record.previous, record, now);
+		else subject.history.push({ at: subject.since, ...step(record.previous, record) });
 	}
 
-	applyDevice(role, id, name, device) {
-		const subject = this.get(role, id) ?? this.#add(role, id);
-		if (device) subject.devices.set(name, { ...device, seen: this.snapshot });
-		else subject.devices.delete(name);
+	// device: null when it is forgotten.
+	applyDevice(name, { role, id }, device, value) {
+		const subject = this.#get(name, role, id);
+		if (value) subject.devices.set(device, { ...value, seen: this.snapshot });
+		else subject.devices.delete(device);
 		if (subject.record) this.changed.add(subject);
 	}
 
-	forget(role, id, now) {
-		const subject = this.get(role, id);
-		if (!subject) return;
-		this.all.delete(`${role}/${id}`);
-		subject.gone = true;
-		this.changed.add(subject);
-		if (!subject.record) return;
-		this.#count(role, subject.record.status, -1);
-		this.#remember(subject, subject.record.status, { status: "forgotten" }, now);
+	beginSnapshot() {
+		this.snapshot++;
 	}
 
-	#add(role, id) {
-		const subject = {
-			role, id, record: null, since: 0, seen: 0, gone: false, search: "",
-			order: `${sortable(role)}/${sortable(id)}/${id}`,
-			devices: new Map(), history: [],
-		};
-		this.all.set(`${role}/${id}`, subject);
+	// What is retained came again: devices that did not were forgotten. (The watcher tells of subjects.)
+	endSnapshot() {
+		for (const { devices } of this.all.values())
+			for (const [name, { seen }] of devices) if (seen !== this.snapshot) devices.delete(name);
+	}
+
+	#forget(name, before, now) {
+		const subject = this.all.get(name);
+		this.all.delete(name);
+		subject.gone = true;
+		this.changed.add(subject);
+		this.#count(subject.role, before, -1);
+		this.#remember(subject, before, { status: "forgotten" }, now);
+	}
+
+	#get(name, role, id) {
+		let subject = this.all.get(name);
+		if (!subject) {
+			subject = {
+				name, role, id, record: null, since: 0, gone: false, search: "",
+				order: `${sortable(role)}/${sortable(id)}/${id}`,
+				devices: new Map(), history: [],
+			};
+			this.all.set(name, subject);
+		}
 		return subject;
 	}
 
@@ -115,8 +112,8 @@ const step = (previous, { status, reason, note, devices }) =>
 
 const compare = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 const byName = (a, b) => compare(a.order, b.order);
-const field = (name) => (a, b) => compare(a.record[name] ?? "", b.record[name] ?? "");
-const rank = ({ record: { status } }) => (STATUSES.indexOf(status) + 5) % 5;
+const field = (name) => (a, b) => compare(a.record[name], b.record[name]);
+const rank = ({ record }) => STATUSES.indexOf(record.status);
 
 export const ORDERS = {
 	role: byName,
@@ -125,7 +122,7 @@ export const ORDERS = {
 	note: (a, b) => compare(!a.record.note, !b.record.note) || field("note")(a, b),
 	source: field("source"),
 	since: (a, b) => b.since - a.since,
-	devices: (a, b) => (b.record.devices ?? 0) - (a.record.devices ?? 0),
+	devices: (a, b) => b.record.devices - a.record.devices,
 	node: field("node"),
 };
 
@@ -143,8 +140,7 @@ export class View {
 	matches({ gone, role, record, search }) {
 		if (gone || !record) return false;
 		if (this.role && role !== this.role) return false;
-		const status = STATUSES.includes(record.status) ? record.status : "other";
-		if (this.statuses.size && !this.statuses.has(status)) return false;
+		if (this.statuses.size && !this.statuses.has(record.status)) return false;
 		return !this.text || this.text.split(/\s+/).every((word) => search.includes(word));
 	}
 

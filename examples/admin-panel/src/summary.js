@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // How many there are, per role and status: a card each, which filters by that role.
-import { STATUSES } from "./subjects.js";
+import { STATUSES } from "../../../client-sdk/js/src/wire.js";
 import { count, glyph, make, setText, statusWord } from "./text.js";
 
 export class Summary {
@@ -15,10 +15,12 @@ export class Summary {
 	render(chosen) {
 		const everyone = new Map();
 		const { counts } = this.subjects;
-		for (const role of [...counts.keys()].sort()) {
+		for (const role of new Set([...counts.keys(), ...this.cards.keys()].sort())) {
+			if (!role) continue;
 			if (!this.cards.has(role)) this.#card(role);
-			for (const [status, n] of counts.get(role)) everyone.set(status, (everyone.get(status) ?? 0) + n);
-			this.#fill(role, counts.get(role), chosen);
+			const own = counts.get(role) ?? new Map();
+			for (const [status, n] of own) everyone.set(status, (everyone.get(status) ?? 0) + n);
+			this.#fill(role, own, chosen);
 		}
 		this.#fill("", everyone, chosen);
 		return everyone;

@@ -8,7 +8,7 @@ export const STATUS_WORDS = {
 export const statusWord = (status) => STATUS_WORDS[status] ?? status;
 
 export const SOURCE_WORDS = { inferred: "connection", app: "app", manual: "override" };
-export const sourceWord = (source) => SOURCE_WORDS[source] ?? source ?? "";
+export const sourceWord = (source) => SOURCE_WORDS[source] ?? source;
 
 const REASON_WORDS = {
 	connect: "connected", disconnect: "said goodbye", lost: "connection lost",
@@ -17,11 +17,7 @@ const REASON_WORDS = {
 	override_expired: "override over", broker_restart: "not back after a restart",
 	node_lost: "broker lost", protocol: "protocol error", unknown: "connection ended",
 };
-export const reasonWord = (reason) => REASON_WORDS[reason] ?? reason ?? "";
-
-// An unknown status is shown as it is; its shape says that we do not know it.
-export const shapeOf = (status) =>
-	["online", "away", "dnd", "offline", "forgotten"].includes(status) ? status : "other";
+export const reasonWord = (reason) => REASON_WORDS[reason] ?? reason;
 
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
@@ -64,18 +60,17 @@ export function make(tag, properties = {}, ...children) {
 const SVG = "http://www.w3.org/2000/svg";
 export function glyph(status) {
 	const svg = document.createElementNS(SVG, "svg");
-	svg.setAttribute("class", `glyph is-${shapeOf(status)}`);
+	svg.setAttribute("class", `glyph is-${status}`);
 	svg.setAttribute("viewBox", "0 0 16 16");
 	svg.setAttribute("aria-hidden", "true");
 	const use = document.createElementNS(SVG, "use");
-	use.setAttribute("href", `#shape-${shapeOf(status)}`);
+	use.setAttribute("href", `#shape-${status}`);
 	svg.append(use);
 	return svg;
 }
 export function setGlyph(svg, status) {
-	const shape = shapeOf(status);
-	svg.setAttribute("class", `glyph is-${shape}`);
-	svg.firstChild.setAttribute("href", `#shape-${shape}`);
+	svg.setAttribute("class", `glyph is-${status}`);
+	svg.firstChild.setAttribute("href", `#shape-${status}`);
 }
 
 // Writes only what differs: most of what a frame might write is there already.

@@ -20,7 +20,7 @@ export function entryOf({ at, status, reason, note, ...more }, subject) {
 	if (subject)
 		what.append(make("span", { class: "who", textContent: `${subject.role}/${subject.id}` }));
 	what.append(make("span", { class: "step", textContent: happened({ status, note, ...more }) }));
-	const why = [reason === undefined ? "" : reasonWord(reason), note ? `“${note}”` : ""].filter(Boolean);
+	const why = [reason ? reasonWord(reason) : "", note ? `“${note}”` : ""].filter(Boolean);
 	if (why.length) what.append(make("span", { class: "why", textContent: why.join(" · ") }));
 	item.append(what, make("time", {
 		dateTime: new Date(at).toISOString(), textContent: clockTime(at),

@@ -180,7 +180,8 @@ int presence_client_create(
 	struct presence_client *made = calloc(1, sizeof(*made));
 	if (!made)
 		return PRESENCE_CLIENT_ENOMEM;
-	(void)pthread_mutex_init(&made->lock, NULL); /* cannot fail with these attributes */
+	(void)pthread_mutex_init(&made->lock, NULL); /* neither can fail with these attributes */
+	(void)pthread_cond_init(&made->subscribed, NULL);
 	made->pending_end = &made->pending;
 	made->outbox_end = &made->outbox;
 	made->notices_end = &made->notices;
@@ -235,6 +236,7 @@ void presence_client_destroy(struct presence_client *client)
 	entries_clear(client);
 	table_finish(&client->entries);
 	table_finish(&client->roles);
+	pthread_cond_destroy(&client->subscribed);
 	pthread_mutex_destroy(&client->lock);
 	char *const names[] = { client->role, client->id, client->client_id, client->host,
 		client->topic, client->typing_topic, client->own_topic };

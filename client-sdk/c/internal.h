@@ -182,7 +182,8 @@ struct presence_client {
 
 	struct out *outbox, **outbox_end;
 	size_t outbox_count;
-	bool flushing;
+	bool flushing, subscribing;
+	pthread_cond_t subscribed; /* no longer subscribing */
 	struct notice *notices, **notices_end;
 	bool delivering;
 

@@ -81,6 +81,8 @@ static int out_send(struct presence_client *client, const struct out *out)
 
 static void note_mid(struct presence_client *client, int mid)
 {
+	client->subscribing = false;
+	(void)pthread_cond_broadcast(&client->subscribed);
 	if (mid <= 0 || mid > UINT16_MAX)
 		return;
 	client->mids[mid / 8] |= (uint8_t)(1U << (mid % 8));
@@ -94,6 +96,7 @@ void out_flush(struct presence_client *client)
 	if (!client->flushing) {
 		client->flushing = true;
 		for (struct out *out; (out = out_take(client));) {
+			client->subscribing = out->type == OUT_SUBSCRIBE;
 			pthread_mutex_unlock(&client->lock);
 			int mid = out_send(client, out);
 			free(out);
@@ -123,6 +126,9 @@ bool presence_client_on_subscribe(
 {
 	enum { REFUSED = 128 };
 	client_enter(client);
+	/* On a thread of its own the answer may be here before the question has its number. */
+	while (client->subscribing)
+		(void)pthread_cond_wait(&client->subscribed, &client->lock);
 	bool ours = take_mid(client, mid);
 	if (ours && (count < 1 || granted[0] >= REFUSED))
 		tell_problem(client, "subscribe",

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """libpresence against real brokers: a program that uses it, told what to do through a pipe."""
+import itertools
 import json
 import re
 import signal
@@ -74,6 +75,11 @@ class Program:
             self.kill()
         assert code == 0 and not self.errors, (code, self.errors, self.lines[-5:])
 
+    def terminate(self):
+        """As a service or Ctrl-C does."""
+        self.process.terminate()
+        self.end()
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -127,9 +133,10 @@ def test_comes_says_and_goes(world, program, how):
     world.observer.wait(subject, "online", mark, source="inferred")
     one.end()
     world.observer.wait(subject, "offline", mark, reason="leave")
-    # Online, dnd, online, offline: nothing in between was told twice, and no will or birth.
+    # No will, no birth message: those have no status. A 2.0 publishes the last record again.
     world.fence()
-    seen = [message.status for message in world.observer.since(mark, subject)]
+    seen = [status for status, _ in
+            itertools.groupby(one.status for one in world.observer.since(mark, subject))]
     assert seen == ["online", "dnd", "online", "offline"], seen
 
 
@@ -206,22 +213,19 @@ def test_heartbeats(make_world, program):
     world.observer.wait(subject, "online", mark)
 
 
-@pytest.mark.parametrize("how", ["own", "mine"])
-def test_a_wrong_password(make_world, program, how):
-    if how == "mine":
-        pytest.skip("that is the application's own business")
+def test_a_wrong_password(make_world, program):
     folder = make_world.folder
     path = passwords(folder / "passwords", "agent.u1", "right")
     world = make_world(tail=f"password_file {path}\n", options={"identity": "username {role}.{id}"},
                        anonymous=False, start=False)
     world.broker.start()
-    one = program(world, how, "agent/u1", "d", "username=agent.u1", "password=wrong", RETRY)
+    one = program(world, "own", "agent/u1", "d", "username=agent.u1", "password=wrong", RETRY)
     assert "not authorised" in one.wait(f"connection {EREFUSED} ")
     # It goes on trying.
     poll(lambda: len([line for line in one.lines if line.startswith(f"connection {EREFUSED} ")]) > 1,
          PATIENCE, "a second refusal")
     one.end()
-    right = program(world, how, "agent/u1", "d", "username=agent.u1", "password=right")
+    right = program(world, "own", "agent/u1", "d", "username=agent.u1", "password=right")
     right.wait("connection 0")
 
 
@@ -387,3 +391,29 @@ def test_a_watcher_that_stops_reading(make_world, program, request):
     poll(lambda: one.ask("count") == right, 60, lambda: f"{one.ask('count')}, not {right}")
     # It had to ask again: otherwise this test shows nothing.
     assert len(re.findall("presence/[+]/[+]", world.broker.log())) > 1
+
+
+def example(built, folder, name, *words):
+    return Program(built / "examples" / folder / name, *words)
+
+
+def test_the_examples_in_c(world, built):
+    """An agent who says what it does, a device without the library, and who watches them."""
+    port, name, sensor = world.broker.port, world.name(), world.name()
+    watch = example(built, "watch-c", "example_watch", "127.0.0.1", port)
+    agent = example(built, "agent-c", "example_agent", name, "127.0.0.1", port)
+    watch.wait(f"agent/{name} unknown -> online, connect")
+    agent.process.stdin.write("dnd in a call\n")
+    watch.wait(f"agent/{name} online -> dnd, app: in a call")
+    agent.wait("said")
+    agent.process.stdin.write("nonsense\n")
+    agent.wait("online, away, dnd or offline")
+    device = example(built, "iot-device", "example_device", sensor, "127.0.0.1", port)
+    watch.wait(f"device/{sensor} unknown -> online, connect")
+    device.terminate()
+    watch.wait(f"device/{sensor} online -> offline")
+    agent.terminate()
+    watch.wait(f"agent/{name} dnd -> offline, leave")
+    watch.terminate()
+    wrong = example(built, "watch-c", "example_watch", "127.0.0.1", port, "no\trole")
+    assert wrong.process.wait(PATIENCE) == 1

@@ -15,12 +15,14 @@ library=$(find "$prefix/moved" -name libpresence.so)
 [ -n "$library" ] || wrong "no libpresence.so"
 
 soname=$(readelf -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
-[ "$soname" = libpresence.so.0 ] && [ -e "$(dirname "$library")/$soname" ] || wrong "SONAME $soname"
+[ "$soname" = libpresence.so.0 ] || wrong "SONAME $soname"
+[ -e "$(dirname "$library")/$soname" ] || wrong "no file $soname"
 declared=$(grep -v '^typedef' "$prefix/moved/include/presence_client.h" |
 	grep -oE '\b(presence_client_[a-z_]+|presence_strerror)\(' | tr -d '(' | sort -u)
 exported=$(nm --dynamic --defined-only --with-symbol-versions "$library" |
 	sed -nE 's/.* T (presence_[a-z_]+)@@LIBPRESENCE_0$/\1/p' | sort)
-[ -n "$exported" ] && [ "$declared" = "$exported" ] || wrong "declared: $declared; exported: $exported"
+[ -n "$exported" ] || wrong "nothing is exported"
+[ "$declared" = "$exported" ] || wrong "declared: $declared; exported: $exported"
 others=$(nm --dynamic --defined-only "$library" | awk '$2 != "A" { print $3 }' |
 	grep -vE '^presence_(client_|strerror)' || true)
 [ -z "$others" ] || wrong "exported too: $others"

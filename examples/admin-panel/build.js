@@ -3,18 +3,21 @@
 // Its policy lets run exactly the one script and the one style that are in it.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
+const sdk = join(here, "../../client-sdk/js");
+const { build } = createRequire(join(sdk, "index.js"))("esbuild");
 const file = resolve(process.argv[2] ?? join(here, "../../build/panel/presence.html"));
 
 async function bundle(entry) {
 	const result = await build({
 		entryPoints: [join(here, "src", entry)], bundle: true, minify: true, write: false,
 		format: "iife", target: "es2022", charset: "utf8", legalComments: "eof", logLevel: "warning",
+		nodePaths: [join(sdk, "node_modules")], // mqtt.js
 	});
 	// What stands inside an element must not look like its end.
 	return result.outputFiles[0].text.trim().replaceAll("</script", "<\\/script");

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // People and things that come, go and say how they are: node simulate.js BROKER [SECONDS].
 // BROKER is mqtt://127.0.0.1:1883 or ws://...; something happens about every SECONDS (default 1).
+import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import mqtt from "mqtt";
+
+const mqtt = createRequire(new URL("../../client-sdk/js/index.js", import.meta.url))("mqtt");
 
 const PEOPLE = "ada grace linus barbara dennis margaret ken radia edsger frances tim hedy alan " +
 	"katherine niklaus sophie leslie joan donald annie vint mary claude jean";
@@ -17,7 +19,7 @@ export function simulate(broker, { every = 1000, random = Math.random, busy = tr
 	const cast = [
 		...PEOPLE.split(" ").map((id) => ({ role: "agent", id, devices: new Map() })),
 		...THINGS.split(" ").map((id) => ({ role: "device", id, devices: new Map() })),
-		{ role: "admin", id: "ops", devices: new Map() },
+		{ role: "admin", id: "vera", devices: new Map() },
 		{ role: "admin", id: "night-shift", devices: new Map() },
 	];
 

@@ -23,8 +23,8 @@ export function linkOf({ url }, broker, client = '') {
 	return `${url}#${new URLSearchParams({ broker, ...(client && { client }) })}`;
 }
 
-/** mqtt.js, as the panel has it. */
-export const mqtt = createRequire(path.join(root, 'examples/admin-panel/build.js'))('mqtt');
+/** mqtt.js, as the library and the panel have it. */
+export const mqtt = createRequire(path.join(root, 'client-sdk/js/index.js'))('mqtt');
 
 /** A client of a broker that is connected; ends with the world. */
 export async function connect(world, broker, options = {}) {

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "fake.h"
 
-#include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static struct fake *now; /* the one of the test that runs */
 
@@ -17,7 +22,7 @@ struct mosquitto *fake_mosquitto(void)
 
 static int remember(char what, const char *topic, const void *payload, int length, bool retain)
 {
-	assert(now && now->sent_count < FAKE_SENT_MAX && length < FAKE_TEXT_MAX);
+	assert_true(now && now->sent_count < FAKE_SENT_MAX && length < FAKE_TEXT_MAX);
 	struct fake_sent *sent = &now->sent[now->sent_count++];
 	*sent = (struct fake_sent){ .what = what, .retain = retain, .mid = now->sent_count };
 	(void)snprintf(sent->topic, sizeof(sent->topic), "%s", topic);
@@ -30,13 +35,13 @@ int mosquitto_publish(struct mosquitto *mosq, int *mid, const char *topic, int p
 	const void *payload, int qos, bool retain)
 {
 	(void)mid;
-	assert(mosq == fake_mosquitto() && qos == 0);
+	assert_true(mosq == fake_mosquitto() && qos == 0);
 	return remember('p', topic, payload, payloadlen, retain);
 }
 
 int mosquitto_subscribe(struct mosquitto *mosq, int *mid, const char *sub, int qos)
 {
-	assert(mosq == fake_mosquitto() && qos == 0);
+	assert_true(mosq == fake_mosquitto() && qos == 0);
 	remember('s', sub, NULL, 0, false);
 	*mid = now->sent_count;
 	return MOSQ_ERR_SUCCESS;
@@ -45,14 +50,14 @@ int mosquitto_subscribe(struct mosquitto *mosq, int *mid, const char *sub, int q
 int mosquitto_unsubscribe(struct mosquitto *mosq, int *mid, const char *sub)
 {
 	(void)mid;
-	assert(mosq == fake_mosquitto());
+	assert_true(mosq == fake_mosquitto());
 	return remember('u', sub, NULL, 0, false);
 }
 
 int mosquitto_will_set(struct mosquitto *mosq, const char *topic, int payloadlen,
 	const void *payload, int qos, bool retain)
 {
-	assert(mosq == fake_mosquitto() && qos == 0 && retain);
+	assert_true(mosq == fake_mosquitto() && qos == 0 && retain);
 	(void)snprintf(now->will_topic, sizeof(now->will_topic), "%s", topic);
 	(void)snprintf(now->will, sizeof(now->will), "%.*s", payloadlen, (const char *)payload);
 	return MOSQ_ERR_SUCCESS;
@@ -63,7 +68,7 @@ static void on_connection(struct presence_client *client, enum presence_client_e
 {
 	struct fake *fake = context;
 	(void)retry_ms;
-	assert(!fake->client || client == fake->client);
+	assert_true(!fake->client || client == fake->client);
 	fake->connections++;
 	fake->connection = error;
 	(void)snprintf(fake->connection_words, sizeof(fake->connection_words), "%s", words);
@@ -74,7 +79,7 @@ static void on_transition(
 {
 	struct fake *fake = context;
 	(void)client;
-	assert(fake->told_count < FAKE_TOLD_MAX);
+	assert_true(fake->told_count < FAKE_TOLD_MAX);
 	struct fake_told *told = &fake->told[fake->told_count++];
 	told->record = *record;
 	(void)snprintf(told->storage.role, sizeof(told->storage.role), "%s", record->role);
@@ -134,8 +139,7 @@ void fake_begin(struct fake *fake, bool with_names, int64_t timeout_ms)
 		config.device = "d";
 	}
 	int err = presence_client_create(&config, &fake->client);
-	assert(!err && fake->client);
-	(void)err;
+	assert_true(!err && fake->client);
 }
 
 void fake_end(struct fake *fake)
@@ -154,7 +158,7 @@ bool fake_message(struct fake *fake, const char *topic, const char *payload, boo
 	/* Exactly as large as they are, so that a sanitizer sees who reads on. */
 	size_t length = strlen(payload);
 	char *its_topic = strdup(topic), *bytes = length ? malloc(length) : NULL;
-	assert(its_topic && (bytes || !length));
+	assert_true(its_topic && (bytes || !length));
 	if (length)
 		memcpy(bytes, payload, length);
 	const struct mosquitto_message message = {

@@ -197,7 +197,6 @@ export class PresenceClient extends Events {
 		connection.on('error', (error) => this.#error(error));
 		connection.on('message', (topic, payload, retain) => this.#message(topic, payload, retain));
 		connection.on('taken', () => this.#taken());
-		connection.on('unsteady', () => this.#renewDevice());
 		this.#timers.onGap = (ms) => {
 			// The machine slept: the broker has given us up long ago, and nobody told us.
 			if (ms >= this.#options.keepaliveMs) connection.again();
@@ -267,17 +266,13 @@ export class PresenceClient extends Events {
 		if (!this.emit('error', error)) console.warn(`presence: ${error.message}`);
 	}
 
-	/** Another connection has our client id: a duplicate of this tab. It keeps the name. */
+	/** Another connection has our client id, and the broker says so. In a page it is a duplicate that
+	 * could not be told; it keeps the name. */
 	#taken() {
 		if (!this.#connection.isOwn) return;
-		if (this.#renewDevice()) this.#connection.again();
-		else this.#error(failure('taken', 'another connection has the same client id'));
-	}
-
-	/** False: the name is the application's. */
-	#renewDevice() {
-		if (this.#device) this.#device.name = this.#device.renew();
-		return this.#device !== null;
+		if (!this.#device) return this.#error(failure('taken', 'another connection has the same client id'));
+		this.#device.name = this.#device.renew();
+		this.#connection.again();
 	}
 
 	// The plugin, or none

@@ -3,8 +3,7 @@
 // one is sent later; or an mqtt.js client of the application, which does its own reconnecting.
 //
 // Events: 'up'; 'down', and whether it had been up; 'message' (topic, payload, retain); 'taken':
-// another connection has our client id; 'unsteady': it looks like that, from a broker that does not
-// say so; 'error' (Error).
+// another connection has our client id; 'error' (Error).
 import { Backoff } from './backoff.js';
 import { Events } from './events.js';
 import { disconnectPacket, publishPacket } from './packets.js';
@@ -12,7 +11,6 @@ import { disconnectPacket, publishPacket } from './packets.js';
 const CONNECT_MS = 15_000;
 const CHECK_MS = 5000;
 const STEADY_MS = 10_000; // up for so long, the next loss starts the backoff from its beginning
-const UNSTEADY = 2; // losses in a row of connections that were not
 const TAKEN_OVER = 0x8e;
 const AT_ONCE = 0;
 
@@ -27,7 +25,6 @@ export class Connection extends Events {
 	#attempt = 0;
 	#isOwn;
 	#upAt = 0;
-	#losses = 0; // in a row, of connections that were up for less than STEADY_MS
 
 	/** options: url or client, clientId: () => Promise<string>, keepaliveMs, reconnect, connection
 	 * and credentials as in index.d.ts. */
@@ -219,15 +216,9 @@ export class Connection extends Events {
 	}
 
 	#lost() {
-		if (this.isUp && Date.now() - this.#upAt >= STEADY_MS) {
-			this.#backoff.reset();
-			this.#losses = 0;
-		} else if (this.isUp) this.#losses++;
+		if (this.isUp && Date.now() - this.#upAt >= STEADY_MS) this.#backoff.reset();
 		this.#drop(false);
 		this.#schedule(this.#backoff.nextMs());
-		if (this.#losses < UNSTEADY) return;
-		this.#losses = 0;
-		this.emit('unsteady');
 	}
 
 	/** The connection is over for us, whatever it thinks itself. */

@@ -1,65 +1,85 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // Each tab is a device of its own. Its name outlives a reload, in sessionStorage; but a tab that is
-// duplicated takes the storage with it, so a name belongs to the page that holds its lock.
+// duplicated takes the storage with it, so a name belongs to the page that took it first.
 
-/** A reload may start before the page before it has let go. */
-const LOCK_WAIT_MS = 300;
+/** For an answer; and a reload may start before the page before it has let go. */
+const WAIT_MS = 300;
 
+/** To be told apart, not to be secret. */
 export function randomName() {
-	const bytes = crypto.getRandomValues(new Uint8Array(6));
-	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+	return Array.from({ length: 12 }, () => Math.floor(16 * Math.random()).toString(16)).join('');
 }
 
 /** { name: Promise<string>, renew(): Promise<string>, close() } */
 export function claimDevice(key, page = globalThis) {
 	const stored = `presence-device:${key}`;
-	let release = null;
+	let release = () => {};
 
-	const read = () => {
+	const storage = () => {
 		try {
-			return page.sessionStorage?.getItem(stored) ?? null;
+			return page.sessionStorage ?? null;
 		} catch {
-			return null; // storage may be forbidden
+			return null; // it may be forbidden; then a reload is another device
 		}
 	};
-	const write = (name) => {
-		try {
-			page.sessionStorage?.setItem(stored, name);
-		} catch {
-			/* then a reload is another device */
-		}
-		return name;
+	const take = (name) => {
+		if (page.navigator?.locks) return lock(name);
+		return page.BroadcastChannel ? ask(name) : Promise.resolve(true);
 	};
-	/** True when the name is ours until close(). Without locks (they need https or localhost) a
-	 * duplicate shows when its connection takes over ours: renew(). */
-	const lock = (name) => {
-		const locks = page.navigator?.locks;
-		if (!locks) return Promise.resolve(true);
-		return new Promise((resolve) => {
-			const signal = AbortSignal.timeout(LOCK_WAIT_MS);
+	/** True: the name is ours until release(). */
+	const lock = (name) =>
+		new Promise((resolve) => {
 			const held = () =>
 				new Promise((free) => {
 					release = free;
 					resolve(true);
 				});
-			locks.request(`${stored}:${name}`, { signal }, held).catch(() => resolve(false));
+			const signal = AbortSignal.timeout(WAIT_MS);
+			page.navigator.locks.request(`${stored}:${name}`, { signal }, held).catch(() => resolve(false));
 		});
+	/** The same without locks, which need https or localhost: whoever has it says so; of two who ask at
+	 * once, the one with the lower number. */
+	const ask = (name) =>
+		new Promise((resolve) => {
+			const channel = new page.BroadcastChannel(`${stored}:${name}`);
+			const number = Math.random();
+			let isOurs = false;
+			const timer = setTimeout(() => {
+				isOurs = true;
+				resolve(true);
+			}, WAIT_MS);
+			release = () => channel.close();
+			channel.onmessage = ({ data }) => {
+				if (data.asks !== undefined && (isOurs || number < data.asks)) channel.postMessage({ taken: true });
+				else if (!isOurs) {
+					clearTimeout(timer);
+					release();
+					resolve(false);
+				}
+			};
+			channel.postMessage({ asks: number });
+		});
+	const invent = () => {
+		const name = randomName();
+		try {
+			storage()?.setItem(stored, name);
+		} catch {
+			/* it is full: the same as forbidden */
+		}
+		take(name); // nobody else has it
+		return name;
 	};
 	const claim = async () => {
-		const old = read();
-		if (old && (await lock(old))) return old;
-		const name = write(randomName());
-		await lock(name);
-		return name;
+		if (!storage()) return randomName();
+		const old = storage().getItem(stored);
+		return old && (await take(old)) ? old : invent();
 	};
 	return {
 		name: claim(),
 		async renew() {
-			release?.();
-			const name = write(randomName());
-			await lock(name);
-			return name;
+			release();
+			return storage() ? invent() : randomName();
 		},
-		close: () => release?.(),
+		close: () => release(),
 	};
 }

@@ -22,12 +22,13 @@ export class Watches {
 	#timers;
 	#told; // error(Error)
 	#watches = new Set();
-	#filters = new Map(); // filter -> { count, matches, isReady, sureAt, role }
+	#filters = new Map(); // filter -> { count, matches, isReady, sureAt, isRole, round }
 	#watcher;
 	#doubts = new Map(); // role -> timer
 	#snapshotMs = SNAPSHOT_MS;
 	#snapshotAt = 0;
 	#waiting = new Set(); // filters about to be subscribed
+	#round = 0; // of subscribing
 
 	constructor(connection, timers, base, told) {
 		this.#connection = connection;
@@ -89,7 +90,7 @@ export class Watches {
 			return;
 		}
 		const isRole = filter.endsWith('/+');
-		this.#filters.set(filter, { count: 1, matches: matcher(filter), isReady: false, sureAt: 0, isRole });
+		this.#filters.set(filter, { count: 1, matches: matcher(filter), isReady: false, sureAt: 0, isRole, round: 0 });
 		if (!this.#connection.isUp) return;
 		// All that is asked for in one go is subscribed to in one go.
 		if (this.#waiting.size === 0) queueMicrotask(() => this.#subscribe(this.#takeWaiting()));
@@ -145,10 +146,10 @@ export class Watches {
 
 	async #subscribe(filters) {
 		if (filters.length === 0) return;
+		const round = ++this.#round;
 		const held = filters.map((one) => this.#filters.get(one));
-		const matches = (topic) => held.some((one) => one.matches(topic));
-		for (const one of held) one.isReady = false;
-		this.#watcher.subscribed(matches);
+		for (const one of held) Object.assign(one, { isReady: false, round });
+		this.#watcher.subscribed((topic) => held.some((one) => one.matches(topic)));
 		try {
 			const refused = [];
 			for (let at = 0; at < filters.length; at += FILTERS_AT_ONCE)
@@ -160,9 +161,17 @@ export class Watches {
 		} catch {
 			return; // the connection is gone; up() will follow
 		}
+		this.#snapshotEnd(held.filter((one) => one.round === round));
+	}
+
+	/** Of filters that were not subscribed to once more in the meantime. */
+	#snapshotEnd(held) {
 		if (!this.#connection.isUp) return;
 		for (const one of held) one.isReady = true;
-		for (const transition of this.#watcher.snapshotEnd(matches)) this.#tell(transition);
+		// What another subscription is about to bring is not missing yet.
+		const open = [...this.#filters.values()].filter((one) => !one.isReady);
+		const isOver = (topic) => held.some((one) => one.matches(topic)) && !open.some((one) => one.matches(topic));
+		for (const transition of this.#watcher.snapshotEnd(isOver)) this.#tell(transition);
 		this.#checkReady();
 	}
 

@@ -93,6 +93,6 @@ void digest_heard(struct presence_client *client, const char *name, bool retaine
 	role->asked = false;
 	if (digest.count == role->count && digest.xor_of_hashes == role->xor_of_hashes)
 		agree(role, now);
-	else if (scope->ready && scope->fence <= client->fence_answered && (!retained || asked))
+	else if (scope->fence <= client->fence_answered && (!retained || asked))
 		disagree(client, role, now);
 }

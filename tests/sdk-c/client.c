@@ -120,6 +120,41 @@ static void test_what_a_connection_begins_with(void **state)
 	assert_true(said(&fake, 3, "clearStatus"));
 	assert_true(said(&fake, 4, "heartbeat"));
 	assert_true(said(&fake, 5, "getPresence"));
+	/* Once. */
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake.sent_count, 6);
+	fake_end(&fake);
+}
+
+static void test_everybody_is_unknown_without_connection(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+static void test_typing_of_somebody_else(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch_typing(fake.client, "c1"), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(fake_count(&fake, 's', "typing/c1/+/+"), 1);
+	assert_true(fake_message(&fake, "typing/c1/agent/u2",
+		"{\"v\":1,\"conversation\":\"c1\",\"role\":\"agent\",\"id\":\"u1\","
+		"\"kind\":\"typing\",\"active\":true}",
+		false));
+	assert_int_equal(fake.typing, 0);
+	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), 0);
+	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), PRESENCE_CLIENT_ENOENT);
 	fake_end(&fake);
 }
 
@@ -319,12 +354,56 @@ static void test_repairs_get_rarer(void **state)
 		assert_true(fake_message(&fake, DIGEST, wrong, false));
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 2);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
-	/* It did not help: not again for 20 s. */
+	/* It did not help: not again for 20 s. Nor does it matter what is retained unasked. */
+	for (int i = 0; i < 3; i++)
+		assert_true(fake_message(&fake, DIGEST, wrong, true));
 	for (int i = 0; i < 5; i++)
 		assert_true(fake_message(&fake, DIGEST, wrong, false));
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 2);
 	assert_true(fake_message(&fake, DIGEST, NOTHING, false));
 	fake_end(&fake);
+}
+
+static void disagree_twice(struct fake *fake, const char *digest)
+{
+	for (int i = 0; i < 2; i++)
+		assert_true(fake_message(fake, DIGEST, digest, false));
+}
+
+static void test_a_repair_takes_back_what_is_gone(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	hear(&fake, "u2", "online", 6);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	/* Another question is under way: its answer tells nothing of what was asked after it. */
+	fake_clear(&fake);
+	assert_int_equal(presence_client_watch(fake.client, "device", NULL), 0);
+	assert_int_equal(count_said(&fake, "getPresence"), 1);
+	disagree_twice(&fake, "{\"count\":1,\"xor\":\"0000000000000001\",\"rev\":6}");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	assert_int_equal(count_said(&fake, "getPresence"), 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	hear(&fake, "u1", "online", 5);
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(count_said(&fake, "getPresence"), 2);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 1);
+	assert_string_equal(fake.told[0].record.id, "u2");
+	assert_true(fake.told[0].record.forgotten);
+	fake_end(&fake);
+}
+
+static void count_record(const struct presence_client_record *record, void *count)
+{
+	(void)record;
+	++*(int *)count;
 }
 
 static void test_words_of_clients_count_only_without_plugin(void **state)
@@ -340,10 +419,7 @@ static void test_words_of_clients_count_only_without_plugin(void **state)
 	assert_true(fake_message(&fake, "presence/agent/u1", "offline", false));
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
 	/* And what was taken before it showed is taken back. */
-	fake_clear(&fake);
-	presence_client_on_disconnect(fake.client, 7);
-	presence_client_on_connect(fake.client, 0);
-	hear(&fake, "u1", "online", 3);
+	fake.told_count = 0;
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(look(&fake, "ghost").status, PRESENCE_CLIENT_OFFLINE);
 	assert_int_equal(fake.told_count, 1);
@@ -368,6 +444,8 @@ static void test_watches(void **state)
 	assert_false(fake_message(&fake, "presence/agent/u2", "online", false));
 	/* A wider one has it in it, and gives it back. */
 	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u3"), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u3"), 0);
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	hear(&fake, "u1", "online", 3);
@@ -377,7 +455,18 @@ static void test_watches(void **state)
 	assert_int_equal(fake_count(&fake, 'u', "presence/agent/+"), 1);
 	assert_int_equal(fake_count(&fake, 'u', DIGEST), 1);
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u3"), 1);
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	int known = 0;
+	assert_int_equal(presence_client_each(fake.client, count_record, &known), 1);
+	assert_int_equal(known, 1);
+	/* Of a new connection nothing is known yet. */
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_OFFLINE);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_UNKNOWN);
+	presence_client_on_connect(fake.client, 0);
+	fake.told_count = 0;
 	assert_int_equal(presence_client_lookup(fake.client, "agent", "u2", &record, &storage),
 		PRESENCE_CLIENT_ENOENT);
 	assert_int_equal(
@@ -397,6 +486,13 @@ static void test_subscriptions(void **state)
 	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
 	presence_client_on_connect(fake.client, 0);
 	assert_false(presence_client_on_subscribe(fake.client, 60, 1, &granted));
+	/* Nobody answers commands, nor this: it cannot know. */
+	for (int i = 0; i < 5000 && count_said(&fake, "getPresence") < 4; i++) {
+		struct timespec little = { .tv_nsec = 1000000 };
+		(void)presence_client_tick(fake.client);
+		nanosleep(&little, NULL);
+	}
+	assert_true(count_said(&fake, "getPresence") >= 4);
 	int mid = fake_last(&fake, 's', "presence/agent/+")->mid;
 	assert_true(presence_client_on_subscribe(fake.client, mid, 1, &granted));
 	assert_false(presence_client_on_subscribe(fake.client, mid, 1, &granted));
@@ -404,7 +500,7 @@ static void test_subscriptions(void **state)
 	assert_true(presence_client_on_subscribe(
 		fake.client, fake_last(&fake, 's', DIGEST)->mid, 1, &refused));
 	assert_int_equal(fake.problems, 1);
-	/* Nobody answers commands, but both were answered: after a while that has to do. */
+	/* Both were answered: after a while that has to do. */
 	for (int i = 0; i < 5000 && look(&fake, "u1").status != PRESENCE_CLIENT_OFFLINE; i++) {
 		struct timespec little = { .tv_nsec = 1000000 };
 		(void)presence_client_tick(fake.client);
@@ -427,6 +523,9 @@ int main(void)
 		cmocka_unit_test(test_retries_spread),
 		cmocka_unit_test(test_how_sure),
 		cmocka_unit_test(test_repairs_get_rarer),
+		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
+		cmocka_unit_test(test_everybody_is_unknown_without_connection),
+		cmocka_unit_test(test_typing_of_somebody_else),
 		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_subscriptions),

@@ -409,11 +409,13 @@ static void check_reply(struct json_object *item)
 	assert_int_equal(sscanf(strstr(fake.sent[0].payload, "correlationData\":\""),
 				 "correlationData\":\"%63[^\"]", correlation),
 		1);
-	char *mine = strstr(payload, "\"correlationData\":\"");
+	char *mine = strstr(payload, "\"correlationData\":\""), *rest = NULL;
 	if (mine) {
 		mine += strlen("\"correlationData\":\"");
+		rest = strchr(mine, '"');
+		assert_non_null(rest);
 		(void)snprintf(reply, sizeof(reply), "%.*s%s%s", (int)(mine - payload), payload,
-			correlation, strchr(mine, '"'));
+			correlation, rest ? rest : "");
 	} else {
 		(void)snprintf(reply, sizeof(reply), "%s", payload);
 	}

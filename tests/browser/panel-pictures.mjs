@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-// Pictures of the panel: node panel-pictures.mjs [FOLDER], by default docs/images. Real ones: a
-// broker with the plugin, people who come and go, Chromium. They are looked at, not compared.
+// Pictures of the panel: node panel-pictures.mjs writes those of the docs into docs/images, with a
+// FOLDER all of them. Real ones: a broker with the plugin, people who come and go, Chromium. They are
+// to be looked at, not compared.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { simulate } from '../../examples/admin-panel/simulate.js';
@@ -19,8 +20,8 @@ function seeded(seed) {
 }
 
 const SHOTS = [
-	{ name: 'panel-light', width: 1440, height: 900, scheme: 'light', detail: true },
-	{ name: 'panel-dark', width: 1440, height: 900, scheme: 'dark', detail: true },
+	{ name: 'panel-light', width: 1440, height: 900, scheme: 'light', detail: true, docs: true },
+	{ name: 'panel-dark', width: 1440, height: 900, scheme: 'dark', detail: true, docs: true },
 	{ name: 'panel-wide', width: 1440, height: 900, scheme: 'light' },
 	{ name: 'panel-phone-light', width: 390, height: 844, scheme: 'light' },
 	{ name: 'panel-phone-dark', width: 390, height: 844, scheme: 'dark' },
@@ -35,15 +36,14 @@ try {
 	const broker = await world.broker({
 		options: { node: 'b1', control_open: 'true', device_topics: 'true' },
 	});
-	world.onClose(simulate(`mqtt://127.0.0.1:${broker.port}`, { every: 120, random: seeded(7) }));
+	world.onClose(simulate(`mqtt://127.0.0.1:${broker.port}`, { every: 700, random: seeded(7) }));
 	const proxy = await world.proxy(broker.wsPort);
 	const panel = await buildPanel(world);
 	const context = await world.browser();
 	const page = await context.newPage();
-	const wanted = process.argv[3];
-	await tick(6000);
+	await tick(12_000); // so that some have been there for longer than others
 	for (const shot of SHOTS) {
-		if (wanted && !shot.name.includes(wanted)) continue;
+		if (!process.argv[2] && !shot.docs) continue;
 		await page.goto('about:blank');
 		await page.setViewportSize({ width: shot.width, height: shot.height });
 		await page.emulateMedia({ colorScheme: shot.scheme });

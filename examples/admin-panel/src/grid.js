@@ -22,7 +22,13 @@ export class Grid {
 		this.top = null; // the first subject in sight, and how much of it is above
 		this.measure();
 		this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-		new ResizeObserver(() => this.render()).observe(this.scroller);
+		// To ask for these after writing would make the browser lay out the page in between.
+		this.inSight = this.scroller.clientHeight;
+		this.scrollTop = 0;
+		new ResizeObserver(([{ contentRect }]) => {
+			this.inSight = contentRect.height;
+			this.render();
+		}).observe(this.scroller);
 		grid.addEventListener("keydown", (event) => this.#key(event));
 		this.body.addEventListener("click", (event) => this.#clicked(event));
 		this.body.addEventListener("focusin", (event) => {
@@ -61,27 +67,42 @@ export class Grid {
 	// The rows changed: whoever was first in sight stays where it was.
 	refresh() {
 		const { rows } = this.view;
-		if (this.top && this.scroller.scrollTop >= this.height) {
+		if (this.top && this.scrollTop >= this.height) {
 			const index = this.top.subject.gone ? -1 : rows.indexOf(this.top.subject);
-			if (index >= 0 && index !== this.top.index)
-				this.scroller.scrollTop += (index - this.top.index) * this.height;
+			if (index >= 0 && index !== this.top.index) {
+				this.#stretch();
+				this.#scrollTo(this.scrollTop + (index - this.top.index) * this.height);
+			}
 		}
 		this.render(true);
 	}
 
 	render(changed = false) {
 		const { rows } = this.view;
-		const height = `${rows.length * this.height}px`;
-		if (this.body.style.height !== height) this.body.style.height = height;
-		this.grid.setAttribute("aria-rowcount", rows.length + 1);
-
-		const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.height) - OVERSCAN);
-		const visible = Math.ceil(this.scroller.clientHeight / this.height) + 2 * OVERSCAN;
+		this.#stretch();
+		const first = Math.max(0, Math.floor(this.scrollTop / this.height) - OVERSCAN);
+		const visible = Math.ceil(this.inSight / this.height) + 2 * OVERSCAN;
 		const shown = rows.slice(first, first + visible).map((subject, i) => ({ subject, index: first + i }));
 		this.#keepActive(rows, shown, first);
 		this.#bind(shown, changed);
 		this.#order(shown);
 		this.#noteTop();
+	}
+
+	// As high as all rows would be.
+	#stretch() {
+		const { length } = this.view.rows;
+		if (this.stretched === length * this.height) return;
+		this.stretched = length * this.height;
+		this.body.style.height = `${this.stretched}px`;
+		this.grid.setAttribute("aria-rowcount", length + 1);
+		// Fewer rows than before may have moved it.
+		this.scrollTop = Math.max(0, Math.min(this.scrollTop, this.stretched - this.inSight));
+	}
+
+	#scrollTo(y) {
+		this.scroller.scrollTop = y;
+		this.scrollTop = this.scroller.scrollTop;
 	}
 
 	tick(now) {
@@ -189,7 +210,7 @@ export class Grid {
 	}
 
 	#noteTop() {
-		const index = Math.floor(this.scroller.scrollTop / this.height);
+		const index = Math.floor(this.scrollTop / this.height);
 		const subject = this.view.rows[index];
 		this.top = subject ? { subject, index } : null;
 	}
@@ -197,6 +218,7 @@ export class Grid {
 	// ---- what people do ----------------------------------------------------------------------
 
 	#scrolled() {
+		this.scrollTop = this.scroller.scrollTop;
 		this.pending ??= requestAnimationFrame(() => {
 			this.pending = undefined;
 			this.render();
@@ -220,7 +242,7 @@ export class Grid {
 	#key(event) {
 		const row = event.target.closest(".space [role=row]");
 		if (!row || event.altKey || event.ctrlKey || event.metaKey) return;
-		const page = Math.max(1, Math.floor(this.scroller.clientHeight / this.height) - 1);
+		const page = Math.max(1, Math.floor(this.inSight / this.height) - 1);
 		const steps = {
 			ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity,
 		};
@@ -235,10 +257,8 @@ export class Grid {
 		const index = Math.max(0, Math.min(rows.length - 1, to));
 		if (!rows.length) return;
 		const y = index * this.height;
-		const { scroller } = this;
-		if (y < scroller.scrollTop) scroller.scrollTop = y;
-		else if (y + this.height > scroller.scrollTop + scroller.clientHeight)
-			scroller.scrollTop = y + this.height - scroller.clientHeight;
+		if (y < this.scrollTop) this.#scrollTo(y);
+		else if (y + this.height > this.scrollTop + this.inSight) this.#scrollTo(y + this.height - this.inSight);
 		this.render();
 		this.rows.get(rows[index])?.focus({ preventScroll: true });
 	}

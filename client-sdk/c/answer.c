@@ -52,6 +52,9 @@ static void finish(struct presence_client *client, struct pending *pending,
 		break;
 	case FOR_FENCE:
 		client->fence_pending = false;
+		/* Where that is a heartbeat, nobody being tracked is worth a word. */
+		if (error == PRESENCE_CLIENT_ECOMMAND)
+			tell_problem(client, pending->command, words);
 		if (fence_holds(client, error))
 			watch_fence_answered(client, pending->fence);
 		else

@@ -53,7 +53,7 @@ static void agree(struct role *role, int64_t now)
 	role->doubted = false;
 	role->agreed_ms = wall_ms();
 	role->snapshot_gap_ms = 0;
-	role->recheck_ms = now + AUDIT_MS;
+	role->recheck_ms = now + DIGEST_AUDIT_MS;
 }
 
 /* Twice in a row: between the broker's counting and this, somebody may just have been forgotten. If

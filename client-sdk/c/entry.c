@@ -57,7 +57,7 @@ int role_get_or_add(struct presence_client *client, const char *name, struct rol
 	if (!added)
 		return PRESENCE_CLIENT_ENOMEM;
 	memcpy(added->name, name, size);
-	added->recheck_ms = now_ms() + AUDIT_MS;
+	added->recheck_ms = now_ms() + DIGEST_AUDIT_MS;
 	added->by_name.hash = hash_of(client, name, "");
 	table_insert(&client->roles, &added->by_name);
 	added->next = client->first_role;

@@ -28,7 +28,8 @@ enum {
 	TYPISTS_MAX = 4096,      /* who type now, in all conversations watched */
 	CONVERSATIONS_MAX = 256, /* watched */
 	DIGEST_WAIT_MS = 11000,  /* by then the broker has said a newer one, if there is any */
-	AUDIT_MS = 60000,        /* without a digest for so long one is asked for */
+	DIGEST_AUDIT_MS = 20000, /* without one for so long it is asked for: it may be cut, too */
+	AUDIT_MS = 60000, /* from one look at single subjects, which have none, to the next */
 	SNAPSHOT_MIN_MS =
 		20000, /* from one repair to the next, doubled each time it does not help */
 	SNAPSHOT_MAX_MS = 3600000,
@@ -226,7 +227,8 @@ int64_t session_tick(struct presence_client *client);
 
 /* say.c */
 int say_everything(struct presence_client *client);
-int say_heartbeat(struct presence_client *client);
+bool say_beats(const struct presence_client *client);
+int say_heartbeat(struct presence_client *client, enum purpose purpose);
 
 /* command.c */
 struct json_object;

@@ -27,7 +27,12 @@ static void update(struct presence_client *client, const struct subject *subject
 	const struct presence_record *record, bool plain)
 {
 	struct entry *entry = entry_find(client, subject->role, subject->id);
-	if (!entry && entry_get_or_add(client, subject->role, subject->id, &entry))
+	int err = PRESENCE_CLIENT_OK;
+	if (!entry)
+		err = entry_get_or_add(client, subject->role, subject->id, &entry);
+	if (err == PRESENCE_CLIENT_EFULL)
+		tell_problem(client, "watch", "there are more subjects than subjects_max");
+	if (err)
 		return;
 	/* Late, or twice; and where there are records, what clients say of themselves is none. */
 	if (!plain && entry->confirmed && !entry->plain && record->rev <= entry->rev)

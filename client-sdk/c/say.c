@@ -61,27 +61,31 @@ static int say_declared(struct presence_client *client)
 	return err;
 }
 
-int say_heartbeat(struct presence_client *client)
+bool say_beats(const struct presence_client *client)
+{
+	return client->role && client->heartbeat_ms > 0;
+}
+
+int say_heartbeat(struct presence_client *client, enum purpose purpose)
 {
 	struct json_object *command = command_create("heartbeat");
 	if (command && !command_add_seconds(command, "interval", client->heartbeat_ms)) {
 		json_object_put(command);
 		command = NULL;
 	}
-	return command_send(client, command, FOR_ITSELF, NULL, NULL);
+	int err = command_send(client, command, purpose, NULL, NULL);
+	/* The next one a little early, so that many do not beat as one. */
+	if (!err)
+		client->heartbeat_due_ms = now_ms() + client->heartbeat_ms -
+			random_below(client->heartbeat_ms / 10);
+	return err;
 }
 
 int say_everything(struct presence_client *client)
 {
 	int err = client->role ? say_declared(client) : PRESENCE_CLIENT_OK;
-	int64_t now = now_ms();
-	if (!err && client->role && client->heartbeat_ms > 0 && client->heartbeat_due_ms <= now) {
-		err = say_heartbeat(client);
-		/* A little early, so that many do not beat as one. */
-		if (!err)
-			client->heartbeat_due_ms = now + client->heartbeat_ms -
-				random_below(client->heartbeat_ms / 10);
-	}
+	if (!err && say_beats(client) && client->heartbeat_due_ms <= now_ms())
+		err = say_heartbeat(client, FOR_ITSELF);
 	return err;
 }
 

@@ -36,9 +36,9 @@ static void say_all(struct presence_client *client)
 	if (!err)
 		err = typing_subscribe_all(client);
 	if (!err)
-		err = say_everything(client);
-	if (!err)
 		err = watch_send_fence(client);
+	if (!err)
+		err = say_everything(client);
 	client->say_again = err != PRESENCE_CLIENT_OK;
 }
 

@@ -126,15 +126,14 @@ int watch_recheck(struct presence_client *client, struct role *role)
 	return err ? err : out_subscribe(client, filter);
 }
 
-int watch_send_fence(struct presence_client *client)
+/* A question that anybody may ask, about nobody. */
+static int ask_nothing(struct presence_client *client)
 {
-	if (!client->fence_wanted || client->fence_pending)
-		return PRESENCE_CLIENT_OK;
 	struct json_object *command = command_create("getPresence");
 	struct json_object *subjects = json_object_new_array();
-	struct json_object *anybody = json_object_new_string("client/nobody");
-	if (!command || !subjects || !anybody || json_object_array_add(subjects, anybody)) {
-		json_object_put(anybody);
+	struct json_object *nobody = json_object_new_string("client/nobody");
+	if (!command || !subjects || !nobody || json_object_array_add(subjects, nobody)) {
+		json_object_put(nobody);
 		json_object_put(subjects);
 		json_object_put(command);
 		return PRESENCE_CLIENT_ENOMEM;
@@ -144,7 +143,16 @@ int watch_send_fence(struct presence_client *client)
 		json_object_put(command);
 		return PRESENCE_CLIENT_ENOMEM;
 	}
-	int err = command_send(client, command, FOR_FENCE, NULL, NULL);
+	return command_send(client, command, FOR_FENCE, NULL, NULL);
+}
+
+/* To ask is to do something, which keeps whoever declared nothing from being away. To beat is not.
+ */
+int watch_send_fence(struct presence_client *client)
+{
+	if (!client->fence_wanted || client->fence_pending)
+		return PRESENCE_CLIENT_OK;
+	int err = say_beats(client) ? say_heartbeat(client, FOR_FENCE) : ask_nothing(client);
 	if (err)
 		return err;
 	client->fence_next++;

@@ -70,6 +70,12 @@ static void tick_until(struct fake *fake, const int *count, int wanted)
 	assert_int_equal(*count, wanted);
 }
 
+static void count_record(const struct presence_client_record *record, void *count)
+{
+	(void)record;
+	++*(int *)count;
+}
+
 static void test_config(void **state)
 {
 	(void)state;
@@ -111,18 +117,21 @@ static void test_what_a_connection_begins_with(void **state)
 	assert_int_equal(fake.sent_count, 0);
 	presence_client_on_connect(fake.client, 0);
 	assert_int_equal(fake.connections, 1);
-	assert_int_equal(fake.sent_count, 6);
-	/* The digest behind the records it is about, and the fence behind all. */
+	assert_int_equal(fake.sent_count, 5);
+	/* The digest behind the records it is about, and behind both what tells that they came: a
+	 * heartbeat, which is no activity. */
 	assert_string_equal(fake.sent[0].topic, "presence/agent/+");
 	assert_string_equal(fake.sent[1].topic, DIGEST);
-	assert_string_equal(fake.sent[2].topic, "presence/agent/u1");
-	assert_string_equal(fake.sent[2].payload, "online");
-	assert_true(said(&fake, 3, "clearStatus"));
-	assert_true(said(&fake, 4, "heartbeat"));
-	assert_true(said(&fake, 5, "getPresence"));
+	assert_true(said(&fake, 2, "heartbeat"));
+	assert_string_equal(fake.sent[3].topic, "presence/agent/u1");
+	assert_string_equal(fake.sent[3].payload, "online");
+	assert_true(said(&fake, 4, "clearStatus"));
 	/* Once. */
 	(void)presence_client_tick(fake.client);
-	assert_int_equal(fake.sent_count, 6);
+	assert_int_equal(fake.sent_count, 5);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_true(fake_answer(&fake, "heartbeat", NULL));
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_OFFLINE);
 	fake_end(&fake);
 }
 
@@ -137,6 +146,35 @@ static void test_everybody_is_unknown_without_connection(void **state)
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
 	presence_client_on_disconnect(fake.client, 7);
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+static void test_more_than_there_is_room_for(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	presence_client_destroy(fake.client);
+	const struct presence_client_callbacks none = { NULL, NULL, NULL, NULL };
+	struct presence_client_config config = {
+		.size = sizeof(config),
+		.mosquitto = fake_mosquitto(),
+		.subjects_max = 2,
+		.callbacks = &none,
+	};
+	assert_int_equal(presence_client_create(&config, &fake.client), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 1);
+	hear(&fake, "u2", "online", 2);
+	hear(&fake, "u3", "online", 3);
+	int known = 0;
+	assert_int_equal(presence_client_each(fake.client, count_record, &known), 2);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u4"), PRESENCE_CLIENT_EFULL);
+	/* Who is forgotten makes room. */
+	assert_true(fake_message(&fake, "presence/agent/u1", "", false));
+	hear(&fake, "u3", "online", 3);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_ONLINE);
 	fake_end(&fake);
 }
 
@@ -400,12 +438,6 @@ static void test_a_repair_takes_back_what_is_gone(void **state)
 	fake_end(&fake);
 }
 
-static void count_record(const struct presence_client_record *record, void *count)
-{
-	(void)record;
-	++*(int *)count;
-}
-
 static void test_words_of_clients_count_only_without_plugin(void **state)
 {
 	(void)state;
@@ -525,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_repairs_get_rarer),
 		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
 		cmocka_unit_test(test_everybody_is_unknown_without_connection),
+		cmocka_unit_test(test_more_than_there_is_room_for),
 		cmocka_unit_test(test_typing_of_somebody_else),
 		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
 		cmocka_unit_test(test_watches),

@@ -24,7 +24,7 @@ const START_MS = 20_000;
 export const tick = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Asks until the answer is true, and returns it. what: a text or a function that makes one. */
-export async function poll(question, what, seconds = 10) {
+export async function poll(question, what, seconds = 20) {
 	const deadline = Date.now() + seconds * 1000;
 	for (;;) {
 		const answer = await question();
@@ -351,7 +351,7 @@ async function startBrowser(world, { flags = [] } = {}) {
 	// Without its defaults: they would keep every tab visible and focused.
 	const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`, { noDefaults: true });
 	const context = browser.contexts()[0];
-	context.setDefaultTimeout(10_000);
+	context.setDefaultTimeout(20_000);
 	/** The machine sleeps, and wakes: all its processes stop, and go on. */
 	context.freeze = () => process.kill(-child.pid, 'SIGSTOP');
 	context.wake = () => process.kill(-child.pid, 'SIGCONT');

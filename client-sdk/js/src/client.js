@@ -186,7 +186,7 @@ export class PresenceClient extends Events {
 		if (clientId) return clientId;
 		if (role === undefined) return `mqttjs_presence_${randomName()}`; // by default not tracked
 		if (device) return wire.clientId(role, id, device);
-		this.#device ??= claimDevice(`${role}:${id}`);
+		this.#device ??= claimDevice(`${role}:${id}`, this.#timers);
 		return wire.clientId(role, id, await this.#device.name);
 	}
 

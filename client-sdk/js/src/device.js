@@ -11,7 +11,7 @@ export function randomName() {
 }
 
 /** { name: Promise<string>, renew(): Promise<string>, close() } */
-export function claimDevice(key, page = globalThis) {
+export function claimDevice(key, timers, page = globalThis) {
 	const stored = `presence-device:${key}`;
 	let release = () => {};
 
@@ -22,29 +22,32 @@ export function claimDevice(key, page = globalThis) {
 			return null; // it may be forbidden; then a reload is another device
 		}
 	};
-	const take = (name) => {
-		if (page.navigator?.locks) return lock(name);
-		return page.BroadcastChannel ? ask(name) : Promise.resolve(true);
+	const take = (name, isNew) => {
+		if (page.navigator?.locks) return lock(name, isNew);
+		return page.BroadcastChannel ? ask(name, isNew) : Promise.resolve(true);
 	};
 	/** True: the name is ours until release(). */
-	const lock = (name) =>
+	const lock = (name, isNew) =>
 		new Promise((resolve) => {
 			const held = () =>
 				new Promise((free) => {
 					release = free;
 					resolve(true);
 				});
-			const signal = AbortSignal.timeout(WAIT_MS);
+			// Not AbortSignal.timeout(): in a tab that opens behind another one it may take a minute.
+			const waiting = new AbortController();
+			if (!isNew) timers.set(() => waiting.abort(), WAIT_MS);
+			const { signal } = waiting;
 			page.navigator.locks.request(`${stored}:${name}`, { signal }, held).catch(() => resolve(false));
 		});
 	/** The same without locks, which need https or localhost: whoever has it says so; of two who ask at
 	 * once, the one with the lower number. */
-	const ask = (name) =>
+	const ask = (name, isNew) =>
 		new Promise((resolve) => {
 			const channel = new page.BroadcastChannel(`${stored}:${name}`);
 			const number = Math.random();
-			let isOurs = false;
-			const timer = setTimeout(() => {
+			let isOurs = isNew;
+			const timer = timers.set(() => {
 				isOurs = true;
 				resolve(true);
 			}, WAIT_MS);
@@ -52,7 +55,7 @@ export function claimDevice(key, page = globalThis) {
 			channel.onmessage = ({ data }) => {
 				if (data.asks !== undefined && (isOurs || number < data.asks)) channel.postMessage({ taken: true });
 				else if (!isOurs) {
-					clearTimeout(timer);
+					timers.clear(timer);
 					release();
 					resolve(false);
 				}
@@ -66,13 +69,13 @@ export function claimDevice(key, page = globalThis) {
 		} catch {
 			/* it is full: the same as forbidden */
 		}
-		take(name); // nobody else has it
+		take(name, true);
 		return name;
 	};
 	const claim = async () => {
 		if (!storage()) return randomName();
 		const old = storage().getItem(stored);
-		return old && (await take(old)) ? old : invent();
+		return old && (await take(old, false)) ? old : invent();
 	};
 	return {
 		name: claim(),

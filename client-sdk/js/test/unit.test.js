@@ -13,6 +13,9 @@ import { watchPage } from '../src/page.js';
 import { Watches } from '../src/watches.js';
 import { digestHash, digestText } from '../src/wire.js';
 
+const poll = async (question) => {
+	for (const end = Date.now() + 20_000; !question() && Date.now() < end; ) await new Promise((done) => setTimeout(done, 20));
+};
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 /** Timers that run when they are told to. */
@@ -170,20 +173,18 @@ test('devices: kept by a reload, not shared with a duplicate', async (t) => {
 	const claims = [];
 	t.after(() => claims.forEach((one) => one.close()));
 	const claim = (key, page) => {
-		claims.push(claimDevice(key, page));
+		claims.push(claimDevice(key, { set: setTimeout, clear: clearTimeout }, page));
 		return claims.at(-1);
 	};
 	const held = new Map();
+	let slowMs = 0;
 	const locks = {
 		request(name, { signal }, act) {
 			return new Promise((resolve, reject) => {
-				const take = () => held.set(name, true) && act().then(() => resolve(held.delete(name)));
-				if (!held.has(name)) return take();
-				const wait = setTimeout(() => {}, 60_000); // the signal's own clock keeps no process alive
-				signal.addEventListener('abort', () => {
-					clearTimeout(wait);
-					reject(signal.reason);
-				});
+				const take = () => !signal.aborted && held.set(name, true) && act().then(() => resolve(held.delete(name)));
+				// A busy browser takes longer than anybody should wait for a name that is taken.
+				if (!held.has(name)) return slowMs ? setTimeout(take, slowMs) : take();
+				signal.addEventListener('abort', () => reject(signal.reason));
 			});
 		},
 	};
@@ -202,6 +203,12 @@ test('devices: kept by a reload, not shared with a duplicate', async (t) => {
 	await settle();
 	assert.equal(await claim('agent:u1', first).name, name);
 	assert.notEqual(await claim('agent:u2', first).name, name);
+	slowMs = 500;
+	const slow = tab();
+	const patient = await claim('agent:u5', slow).name;
+	await poll(() => held.size > 0 && [...held.keys()].some((key) => key.endsWith(patient)));
+	slowMs = 0;
+	assert.notEqual(await claim('agent:u5', tab({ ...slow.items })).name, patient);
 	// Without locks; of two at once, one gets it.
 	const [open, again] = [tab(), tab()];
 	for (const one of [open, again]) Object.assign(one, { navigator: {}, BroadcastChannel });

@@ -133,10 +133,12 @@ def test_comes_says_and_goes(world, program, how):
     world.observer.wait(subject, "online", mark, source="inferred")
     one.end()
     world.observer.wait(subject, "offline", mark, reason="leave")
-    # No will, no birth message: those have no status. A 2.0 publishes the last record again.
+    # No will, no birth message: those have no status. A 2.0 publishes the last record again. The
+    # thread of libmosquitto itself may end before it has written the goodbye: then there is a will.
     world.fence()
     seen = [status for status, _ in
-            itertools.groupby(one.status for one in world.observer.since(mark, subject))]
+            itertools.groupby(one.status for one in world.observer.since(mark, subject)
+                              if one.record or how == "own")]
     assert seen == ["online", "dnd", "online", "offline"], seen
 
 
@@ -367,7 +369,7 @@ def test_a_watcher_that_stops_reading(make_world, program, request):
     one.wait("connection 0")
     one.do("watch", "-", "-")
     wait_ready(one)
-    stay = [world.connect(f"agent:{world.name('s')}:d", version=5)
+    stay = [world.connect(f"agent:{world.name('s')}:d", version=5, keepalive=0)
             for _ in range(min(count, 400))]
     for _ in range(count - len(stay)):
         world.connect(f"agent:{world.name('s')}:d", version=5).disconnect()

@@ -15,6 +15,7 @@
 #define CONTROL "$CONTROL/presence/v1"
 #define RESPONSE CONTROL "/response"
 #define DIGEST "$SYS/broker/presence/digest/agent"
+#define NOTHING_BUT_NEWER "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":9}"
 #define NOTHING "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":0}"
 
 static void record_text(char *out, size_t size, const char *id, const char *status, int rev)
@@ -388,13 +389,15 @@ static void test_repairs_get_rarer(void **state)
 		assert_true(fake_message(&fake, DIGEST, wrong, false));
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
+	/* Nor does it matter what is retained, unasked. */
+	for (int i = 0; i < 3; i++)
+		assert_true(fake_message(&fake, DIGEST, wrong, true));
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
 	for (int i = 0; i < 2; i++)
 		assert_true(fake_message(&fake, DIGEST, wrong, false));
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 2);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
-	/* It did not help: not again for 20 s. Nor does it matter what is retained unasked. */
-	for (int i = 0; i < 3; i++)
-		assert_true(fake_message(&fake, DIGEST, wrong, true));
+	/* It did not help: not again for 20 s. */
 	for (int i = 0; i < 5; i++)
 		assert_true(fake_message(&fake, DIGEST, wrong, false));
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 2);
@@ -434,6 +437,24 @@ static void test_a_repair_takes_back_what_is_gone(void **state)
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(fake.told_count, 1);
 	assert_string_equal(fake.told[0].record.id, "u2");
+	assert_true(fake.told[0].record.forgotten);
+	fake_end(&fake);
+}
+
+static void test_a_repair_of_everybody(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	fake_clear(&fake);
+	disagree_twice(&fake, NOTHING_BUT_NEWER);
+	assert_int_equal(fake_count(&fake, 's', "presence/+/+"), 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 1);
 	assert_true(fake.told[0].record.forgotten);
 	fake_end(&fake);
 }
@@ -556,6 +577,7 @@ int main(void)
 		cmocka_unit_test(test_how_sure),
 		cmocka_unit_test(test_repairs_get_rarer),
 		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
+		cmocka_unit_test(test_a_repair_of_everybody),
 		cmocka_unit_test(test_everybody_is_unknown_without_connection),
 		cmocka_unit_test(test_more_than_there_is_room_for),
 		cmocka_unit_test(test_typing_of_somebody_else),

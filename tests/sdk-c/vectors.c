@@ -406,9 +406,8 @@ static void check_reply(struct json_object *item)
 	assert_int_equal(
 		presence_client_clear_override(fake.client, NULL, NULL, fake_done, &fake), 0);
 	char correlation[64], reply[FAKE_TEXT_MAX];
-	assert_int_equal(sscanf(strstr(fake.sent[0].payload, "correlationData\":\""),
-				 "correlationData\":\"%63[^\"]", correlation),
-		1);
+	const char *given = strstr(fake.sent[0].payload, "correlationData\":\"");
+	assert_int_equal(given ? sscanf(given, "correlationData\":\"%63[^\"]", correlation) : 0, 1);
 	char *mine = strstr(payload, "\"correlationData\":\""), *rest = NULL;
 	if (mine) {
 		mine += strlen("\"correlationData\":\"");
@@ -424,7 +423,9 @@ static void check_reply(struct json_object *item)
 	assert_int_equal(fake.done_count, mine ? 1 : 0);
 	for (size_t i = 0; i < json_object_array_length(expect); i++) {
 		struct json_object *one = json_object_array_get_idx(expect, i);
-		if (*text(one, "correlation"))
+		const char *its = text(one, "correlation");
+		assert_non_null(its);
+		if (its && *its)
 			assert_string_equal(fake.done_words, text(one, "error"));
 	}
 	free(payload);

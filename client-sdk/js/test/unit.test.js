@@ -264,23 +264,39 @@ test('a digest that disagrees once, and then nothing: compared again, a snapshot
 
 test('subscriptions that overlap in time: nobody is taken for gone', async () => {
 	const answers = [];
-	const connection = { ...fakeConnection(), subscribe: () => new Promise((resolve) => answers.push(() => resolve([]))) };
+	const subscribe = () => new Promise((resolve) => answers.push(() => resolve([])));
+	const connection = { ...fakeConnection(), subscribe };
 	const watches = new Watches(connection, fakeTimers(), 'presence', assert.fail);
 	const told = [];
-	watches.add({ roles: ['agent'] }, ({ id, status }) => told.push(`${id} ${status}`));
-	await settle();
-	watches.message('presence/agent/u1', record('u1', 1), true);
-	watches.message('presence/agent/u2', record('u2', 2), true);
-	watches.add({ subjects: ['agent/u1'] }, () => {});
-	await settle();
-	watches.refresh(); // all of it, once more
 	const answer = async () => {
-		answers.splice(0).forEach((one) => one());
+		answers.shift()();
 		await settle();
 	};
-	await answer(); // to the filters
-	for (const id of ['u1', 'u2']) watches.message(`presence/agent/${id}`, record(id, 3), true);
-	await answer(); // behind what is retained
+	const retained = () =>
+		['u1', 'u2'].forEach((id, i) => watches.message(`presence/agent/${id}`, record(id, i + 1), true));
+	watches.add({ roles: ['agent'] }, ({ id, status }) => told.push(`${id} ${status}`));
+	await settle();
+	retained();
+	await answer(); // to the first; what stands behind it is asked for
+	watches.refresh(); // all of it again, before that came
+	await settle();
+	await answer();
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	retained();
+	await answer();
+	watches.add({ subjects: ['agent/u1'] }, () => {}); // a second, for some of it
+	await settle();
+	await answer(); // the first is complete, while u1 is still to come for the second
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	watches.refresh(); // a third, for all of it
+	await settle();
+	await answer(); // to the second
+	await answer(); // to the third
+	await answer(); // the second is complete
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	retained();
+	await answer();
+	assert.equal(answers.length, 0);
 	assert.deepEqual(told, ['u1 online', 'u2 online']);
 	assert.equal(watches.lookup('agent/u2').status, 'online');
 });

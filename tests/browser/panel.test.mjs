@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // The admin panel in Chromium: what people see, do, and are told.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, beforeEach, test } from 'node:test';
 import { subjectTopic } from '../../client-sdk/js/src/wire.js';
 import { complaints, createWorld, poll } from './harness.mjs';
 import { allRows, buildPanel, connect, linkOf, openPanel, rowOf } from './panel.mjs';
@@ -19,6 +19,7 @@ before(async () => {
 	await page.setViewportSize({ width: 1440, height: 900 });
 	said = complaints(page);
 });
+beforeEach(() => (said.length = 0));
 after(() => world.close());
 
 const here = (client = '') => linkOf(panel, broker.url, client);
@@ -31,9 +32,12 @@ const textOf = (id) => page.locator(`#${id}`).textContent();
 const saw = async (locator, text) =>
 	poll(async () => (await locator.textContent()).includes(text),
 		async () => `"${text}" in "${await locator.textContent()}"`);
-const focusIn = async (text) => poll(async () => (await focused()).includes(text) && (await focused()).length < 200,
-	async () => `focus in "${text}"; it is in ${(await focused()).trim().slice(0, 60)}`);
-const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.id);
+const focused = () => page.evaluate(() => {
+	const { activeElement } = document;
+	return activeElement === document.body ? 'nothing' : activeElement.textContent || activeElement.id;
+});
+const focusIn = async (text) => poll(async () => (await focused()).includes(text),
+	async () => `focus in "${text}"; it is in "${await focused()}"`);
 
 test('who comes, changes and goes is shown at once, with shape and word', async () => {
 	await openPanel(page, here());
@@ -131,7 +135,9 @@ test('all of it by keyboard', async () => {
 	await page.keyboard.press('/');
 	await page.keyboard.type(first.replace(/\d+$/, ''));
 	await poll(async () => (await page.locator('#grid').getAttribute('aria-rowcount')) === '3', 'two rows');
-	for (let i = 0; i < 30 && !(await focused()).includes(first); i++) await page.keyboard.press('Tab');
+	// One row can be reached, the first: behind the filters and the header's buttons.
+	const inRow = () => page.evaluate(() => document.activeElement.matches('.space .row'));
+	for (let i = 0; i < 30 && !(await inRow()); i++) await page.keyboard.press('Tab');
 	await focusIn(first);
 	await page.keyboard.press('ArrowDown');
 	await focusIn(second);
@@ -265,7 +271,6 @@ test('a lost connection is plain to see, and so is its return', async () => {
 	await saw(page.locator('#link'), 'Connection lost');
 	proxy.refuse(false);
 	await saw(page.locator('#link'), 'Live');
-	said.length = 0; // what a browser says of WebSockets that fail
 });
 
 test('from disk it does the same', async () => {
@@ -313,7 +318,6 @@ test('it asks for a broker, and says what is wrong with one', async () => {
 	await saw(page.locator('#settings-trouble'), 'Not authorized');
 	assert.deepEqual(await allRows(page), [], 'nobody of the other broker');
 	assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('wrong')), false);
-	said.length = 0;
 });
 
 test('light, dark, and what the system says', async () => {
@@ -369,5 +373,4 @@ test('nothing but what is in the file may run, and only WebSockets be reached', 
 	});
 	assert.equal(blocked.ran, false);
 	assert.deepEqual(blocked.told.sort(), ['connect-src', 'script-src-elem', 'style-src-elem']);
-	said.length = 0;
 });

@@ -21,6 +21,7 @@ export class Connection extends EventTarget {
 	#backoff = new Backoff({ firstMs: 1000, maxMs: 20000 });
 	#retry = 0;
 	#watcher = null;
+	#random = ""; // of the client id: the same when it comes back
 	#subscribedAt = 0;
 	#heardAt = 0;
 	#again = false; // it subscribed once more because something was missing
@@ -44,17 +45,40 @@ export class Connection extends EventTarget {
 		this.close();
 		this.settings = settings;
 		this.topic = settings.topic || "presence";
+		this.#random = Math.random().toString(16).slice(2, 10);
 		this.#backoff.reset();
 		this.lostAt = 0;
 		this.#watcher = new Watcher(this.topic);
 		this.subjects.clear();
 		this.#become("connecting");
-		const random = Math.random().toString(16).slice(2, 10);
+		this.#try();
+	}
+
+	close() {
+		clearTimeout(this.#retry);
+		this.#drop();
+		this.#become("closed");
+	}
+
+	retryNow() {
+		if (this.state !== "lost" && this.state !== "refused") return;
+		if (this.#client) return; // it is trying
+		this.#become(this.lostAt ? "lost" : "connecting");
+		this.#try();
+	}
+
+	// A client of its own for each attempt: nothing of an old one is sent or heard later.
+	#try() {
+		clearTimeout(this.#retry);
+		this.retryAt = 0;
+		const { broker, client: id, username, password } = this.settings;
+		const random = this.#random;
+		let client;
 		try {
-			this.#client = mqtt.connect(settings.broker, {
-				clientId: settings.client ? settings.client.replace("*", random) : `mqttjs_panel_${random}`,
-				username: settings.username || undefined,
-				password: settings.password || undefined,
+			client = mqtt.connect(broker, {
+				clientId: id ? id.replace("*", random) : `mqttjs_panel_${random}`,
+				username: username || undefined,
+				password: password || undefined,
 				protocolVersion: 5,
 				keepalive: 20,
 				connectTimeout: 10000,
@@ -66,27 +90,19 @@ export class Connection extends EventTarget {
 			this.#become("refused", error.message);
 			return;
 		}
-		this.#client.on("connect", () => this.#connected());
-		this.#client.on("message", (topic, payload, packet) => this.#message(topic, payload, packet));
-		this.#client.on("error", (error) => this.#failed(error));
-		this.#client.on("close", () => this.#lost());
+		this.#client = client;
+		const on = (name, act) =>
+			client.on(name, (...values) => client === this.#client && act(...values));
+		on("connect", () => this.#connected());
+		on("message", (topic, payload, packet) => this.#message(topic, payload, packet));
+		on("error", (error) => this.#failed(error));
+		on("close", () => this.#lost());
 	}
 
-	close() {
-		clearTimeout(this.#retry);
-		this.#client?.removeAllListeners();
-		this.#client?.on("error", () => {}); // it may still have one to tell
-		this.#client?.end(true);
+	#drop() {
+		const client = this.#client;
 		this.#client = null;
-		this.#become("closed");
-	}
-
-	retryNow() {
-		if (this.state !== "lost" && this.state !== "refused") return;
-		clearTimeout(this.#retry);
-		this.#become(this.lostAt ? "lost" : "connecting");
-		this.retryAt = 0;
-		this.#client?.reconnect();
+		client?.end(true);
 	}
 
 	// What the plugin answers, or an Error in its words.
@@ -238,6 +254,7 @@ export class Connection extends EventTarget {
 	}
 
 	#lost() {
+		this.#drop();
 		for (const { reject, timer } of this.#waiting.values()) {
 			clearTimeout(timer);
 			reject(new Error("The connection was lost before the answer came."));
@@ -248,7 +265,6 @@ export class Connection extends EventTarget {
 		// Full jitter: panels that lost the same broker do not come back all at once.
 		const wait = this.#backoff.nextMs();
 		this.retryAt = Date.now() + wait;
-		clearTimeout(this.#retry);
 		this.#retry = setTimeout(() => this.retryNow(), wait);
 		this.#become("lost", this.why);
 	}

@@ -18,6 +18,7 @@ export class Grid {
 		this.free = [];
 		this.active = null; // subject
 		this.activeIndex = 0;
+		this.chosen = false; // somebody went to the active row; else it is the first in sight
 		this.selected = null;
 		this.top = null; // the first subject in sight, and how much of it is above
 		this.measure();
@@ -55,13 +56,22 @@ export class Grid {
 
 	select(subject) {
 		this.selected = subject;
-		if (subject) this.active = subject;
+		if (subject) {
+			this.active = subject;
+			this.chosen = true;
+		}
 		this.render();
 	}
 
 	focusActive() {
 		const row = this.rows.get(this.active) ?? this.rows.values().next().value;
 		row?.focus({ preventScroll: true });
+	}
+
+	// Other rows, or another order: whoever comes to them begins at the top.
+	restart() {
+		this.chosen = this.rows.get(this.active)?.contains(document.activeElement) ?? false;
+		this.refresh();
 	}
 
 	// The rows changed: whoever was first in sight stays where it was.
@@ -113,9 +123,10 @@ export class Grid {
 
 	#keepActive(rows, shown, first) {
 		const before = this.active;
-		let index = before ? rows.indexOf(before) : -1;
+		let index = this.chosen ? rows.indexOf(before) : -1;
 		if (index === -1) {
-			index = Math.min(before ? this.activeIndex : first, rows.length - 1);
+			const start = this.chosen ? this.activeIndex : Math.ceil(this.scrollTop / this.height);
+			index = Math.min(start, rows.length - 1);
 			this.active = rows[index] ?? null;
 		}
 		this.activeIndex = Math.max(0, index);
@@ -226,6 +237,7 @@ export class Grid {
 	}
 
 	#activate(subject) {
+		this.chosen = true;
 		if (this.active === subject) return;
 		const before = this.rows.get(this.active);
 		if (before) before.tabIndex = -1;

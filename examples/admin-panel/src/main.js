@@ -94,7 +94,7 @@ function filter() {
 	view.text = $("text").value.trim().toLowerCase();
 	view.statuses = new Set([...$("statuses").querySelectorAll(":checked")].map(({ value }) => value));
 	view.rebuild();
-	grid.refresh();
+	grid.restart();
 	draw();
 	announce(`${count(view.rows.length)} of ${count(total)} shown`, 800);
 }
@@ -111,7 +111,7 @@ function sort(column) {
 	view.column = column;
 	grid.showOrder(column, view.descending);
 	view.rebuild();
-	grid.refresh();
+	grid.restart();
 }
 grid.showOrder(view.column, view.descending);
 

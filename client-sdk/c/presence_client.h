@@ -202,7 +202,9 @@ bool presence_client_on_subscribe(
  * often does no harm. */
 int64_t presence_client_tick(struct presence_client *client);
 
-/* Says goodbye; then call mosquitto_disconnect(). ENOTCONN, ENOMEM. */
+/* Says goodbye; then call mosquitto_disconnect(). Does libmosquitto run a thread of its own, wait
+ * until mosquitto_want_write() is false before that: the thread may end before all is written.
+ * ENOTCONN, ENOMEM. */
 int presence_client_leave(struct presence_client *client);
 
 /* How long to wait before you connect again: the retry_ms of the last on_connection. */

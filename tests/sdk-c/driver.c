@@ -283,6 +283,8 @@ int main(int argc, char **argv)
 	}
 	if (mine) {
 		(void)presence_client_leave(client);
+		for (int i = 0; i < 1000 && mosquitto_want_write(config.mosquitto); i++)
+			(void)poll(NULL, 0, 1);
 		mosquitto_disconnect(config.mosquitto);
 		mosquitto_loop_stop(config.mosquitto, false);
 	}

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include "wire/digest.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,23 +15,6 @@ struct digest {
 	char role[];
 };
 
-static const uint64_t fnv_offset = 0xcbf29ce484222325, fnv_prime = 0x100000001b3;
-
-static uint64_t fnv1a(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * fnv_prime;
-	return hash;
-}
-
-/* FNV-1a 64 over the topic and, right behind it, the rev in decimal. */
-static uint64_t hash_of(const char *topic, int64_t rev)
-{
-	char digits[24];
-	(void)snprintf(digits, sizeof(digits), "%" PRId64, rev);
-	return fnv1a(fnv1a(fnv_offset, topic), digits);
-}
-
 static bool digest_matches(const struct table_node *node, const void *role)
 {
 	return !strcmp(TABLE_CONST_ENTRY(node, struct digest, by_role)->role, role);
@@ -37,7 +22,8 @@ static bool digest_matches(const struct table_node *node, const void *role)
 
 static struct digest *digest_get_or_add(struct plugin *plugin, const char *role)
 {
-	uint64_t hash = fnv1a(fnv_offset, role);
+	/* Roles are the operator's: any hash will do. */
+	uint64_t hash = digest_hash(role, 0);
 	struct table_node *node = table_find(&plugin->digests, hash, digest_matches, role);
 	if (node)
 		return TABLE_ENTRY(node, struct digest, by_role);
@@ -77,11 +63,11 @@ void digest_record(struct plugin *plugin, const char *role, const char *topic, i
 		return;
 	}
 	if (previous_rev) {
-		digest->xor_of_hashes ^= hash_of(topic, previous_rev);
+		digest->xor_of_hashes ^= digest_hash(topic, previous_rev);
 		digest->count--;
 	}
 	if (rev) {
-		digest->xor_of_hashes ^= hash_of(topic, rev);
+		digest->xor_of_hashes ^= digest_hash(topic, rev);
 		digest->count++;
 	}
 	if (rev > digest->rev)

@@ -13,13 +13,14 @@ usage() {
 	cat <<END
 usage: scripts/demo.sh [--check] [--broker 2.0|2.1]
 
-Builds the plugin, starts a Redis and a Mosquitto of its own with it, lets a few
-clients come, go and vanish, and shows each transition as it is published.
-Ctrl-C ends it; nothing is left behind but build/demo/. On Debian, what is missing
-is installed through apt first, and said before.
+Builds the plugin, starts a Redis and a Mosquitto of its own with it, lets people
+come, go and vanish, and shows each transition as it is published. Serves an admin
+panel and two agents' pages to look at, on this machine only, and prints their links.
+Ctrl-C ends it; nothing is left behind but build/demo/ and what npm fetched. On
+Debian, what is missing is installed through apt first, and said before.
 
   --check       one round, unattended: succeeds when every expected transition,
-                and no other, came over MQTT and is in Redis
+                and no other, came over MQTT and is in Redis, and the pages are served
   --broker 2.1  with Mosquitto 2.1, fetched into .cache/; it knows why a
                 connection ended. The default is the system's broker.
   --help
@@ -45,11 +46,21 @@ prepare() {
 		cmake --preset release -S "$root" -B "$root/build/demo" -DPRESENCE_TESTS=OFF ||
 		die "cmake failed (above)"
 	cmake --build "$root/build/demo" --parallel "$(nproc)" || die "the build failed (above)"
+	build_pages
 	case $broker in
 	2.0) mosquitto=(mosquitto) ;;
 	2.1) fetched_broker ;;
 	*) die "--broker is 2.0 or 2.1" ;;
 	esac
+}
+
+build_pages() {
+	"$root/scripts/npm-ci.sh" client-sdk/js || die "what the pages need cannot be fetched"
+	local pages=$root/build/demo/pages
+	node "$root/examples/admin-panel/build.js" "$pages/panel.html" >/dev/null ||
+		die "the panel cannot be built (above)"
+	node "$root/examples/agent-page/build.js" "$pages/agent.html" >/dev/null ||
+		die "the agent's page cannot be built (above)"
 }
 
 fetched_broker() {
@@ -100,6 +111,8 @@ write_configuration() {
 		plugin_opt_node demo
 		plugin_opt_redis_url unix://$folder/redis.sock
 		plugin_opt_grace 1s
+		plugin_opt_device_topics true
+		plugin_opt_control_open true
 	END
 }
 
@@ -124,6 +137,35 @@ start_broker() {
 	done
 	cat "$folder/mosquitto.log" >&2
 	die "the broker did not start (attempt $attempt)"
+}
+
+# ---- pages -------------------------------------------------------------------------------------
+
+page_port() { [ -s "$folder/http" ]; }
+
+serve_pages() {
+	node "$root/scripts/lib/serve.mjs" "$root/build/demo/pages" >"$folder/http" 2>"$folder/http.log" &
+	servers+=($!)
+	wait_for 10 page_port || {
+		cat "$folder/http.log" >&2
+		die "the pages are not served"
+	}
+	pages=http://127.0.0.1:$(<"$folder/http")
+}
+
+# page_comes FILE TITLE: it is served, as what it is.
+page_comes() {
+	local page
+	page=$(node -e 'fetch(process.argv[1]).then((answer) => answer.text()).then(console.log)' \
+		"$pages/$1") || true
+	[[ $page == *"<title>$2</title>"* ]] && return
+	failed "the page $1; this came: ${page:0:200}"
+}
+
+start_crowd() {
+	node "$root/examples/admin-panel/simulate.js" "mqtt://127.0.0.1:$port" 1.5 \
+		>>"$folder/clients.log" 2>&1 &
+	servers+=($!)
 }
 
 # ---- what is published -------------------------------------------------------------------------
@@ -156,7 +198,7 @@ note_records() {
 }
 
 show_header() {
-	printf '\n%s%-10s%-16s%-10s%-10s%-12s%s%s\n' \
+	printf '\n%s%-10s%-20s%-10s%-10s%-12s%s%s\n' \
 		"$bold" TIME SUBJECT STATUS PREVIOUS REASON DEVICES "$plain"
 }
 
@@ -166,7 +208,7 @@ show_row() {
 	offline) colour=$red ;;
 	away | dnd) colour=$yellow ;;
 	esac
-	printf '%-10s%-16s%s%-10s%s%-10s%-12s%s\n' "$1" "$2" "$colour" "$3" "$plain" "$4" "$5" "$6"
+	printf '%-10s%-20s%s%-10s%s%-10s%-12s%s\n' "$1" "$2" "$colour" "$3" "$plain" "$4" "$5" "$6"
 }
 
 # ---- the story ---------------------------------------------------------------------------------
@@ -270,19 +312,30 @@ prepare
 say "starting Redis and Mosquitto in $folder"
 start_redis
 start_broker
+serve_pages
 start_watching
 if [ -n "$check" ]; then
 	story
 	check_nothing_else
+	page_comes panel.html Presence
+	page_comes agent.html Agent
 	[ "$failures" = 0 ] || {
 		cat "$folder/mosquitto.log" >&2
 		die "$failures expectations were not met; the broker's log is above"
 	}
-	say "every transition came over MQTT and is in Redis, and no other did"
+	say "every transition came over MQTT and is in Redis, and no other did; the pages are served"
 else
+	start_crowd
+	broker_url=ws://127.0.0.1:$ws_port
 	cat <<-END
 
-		Look for yourself, in another terminal:
+		${bold}Open in a browser:$plain
+		    $pages/panel.html#broker=$broker_url&client=admin:you:panel-*
+		Be somebody, in another window; close it, or look away for a while:
+		    $pages/agent.html#broker=$broker_url&id=kim&hidden=10
+		    $pages/agent.html#broker=$broker_url&id=sam&hidden=10
+
+		Or in another terminal:
 		    mosquitto_sub -p $port -v -t 'presence/#'
 		    mosquitto_sub -p $port -i agent:you:terminal -t nothing
 		    redis-cli -s $folder/redis.sock hgetall 'presence:{0}:subject:agent/u1'

@@ -12,7 +12,12 @@ as_root() {
 	fi
 }
 
+# Node comes to many machines from elsewhere, with npm in it, and then Debian's must not be added.
 package_installed() {
+	case $1 in
+	nodejs) command -v node >/dev/null && return ;;
+	npm) command -v npm >/dev/null && return ;;
+	esac
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 

@@ -24,6 +24,8 @@ WORKERS_MAX = 8  # of one run; more would share their ports
 def pytest_addoption(parser):
     parser.addoption("--broker", default="2.0.11", choices=BROKERS)
     parser.addoption("--plugin", help="path of mosquitto_presence.so")
+    parser.addoption("--subjects", default="300", help="how many a slow watcher in test_sdk_c.py"
+                     " has to learn of")
     parser.addoption("--soak", default="20", help="seconds of churn in test_soak.py")
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-# Includes point downwards only: core < wire < store < plugin, ctl. Core is pure, and `struct mosquitto`
-# is known in plugin/ alone.
+# Includes point downwards only: core < wire < store < plugin; wire < ctl, client-sdk. Core is pure, and of
+# lib/ and plugin/ only the latter knows `struct mosquitto`.
 set -eu
 . "$(dirname "$0")/files.sh"
 status=0
@@ -26,6 +26,7 @@ forbid lib/core '#include <sys/' "core has no clock, thread or I/O"
 forbid lib/wire '#include <(pthread|threads|unistd|time)\.h>|#include <sys/socket' \
 	"wire has no clock, thread or socket"
 forbid ctl '#include ["<](\.\./)*(store|plugin)/' "presencectl stands on wire alone"
+forbid client-sdk/c '#include ["<](\.\./)*(store|plugin|ctl)/' "libpresence stands on wire alone"
 forbid lib 'struct mosquitto|#include <mosquitto' "only plugin/ knows the broker"
 forbid plugin '#include <(hiredis|sqlite3)' "only store/ talks to Redis and SQLite"
 exit $status

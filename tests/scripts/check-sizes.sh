@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
-# A file of lib/, plugin/ or ctl/ has at most 400 lines, a function at most 70. Past that, split by idea.
+# A file of lib/, plugin/, ctl/ or client-sdk/c/ has at most 400 lines, a function at most 70. Past that, split by idea.
 set -eu
 . "$(dirname "$0")/files.sh"
-files=$(our_files 'lib/*.c' 'lib/*.h' 'plugin/*.c' 'plugin/*.h' 'ctl/*.c' 'ctl/*.h' |
-	grep -E '^(lib|plugin|ctl)/')
+files=$(our_files 'lib/*.c' 'lib/*.h' 'plugin/*.c' 'plugin/*.h' 'ctl/*.c' 'ctl/*.h' \
+	'client-sdk/c/*.c' 'client-sdk/c/*.h' | grep -E '^(lib|plugin|ctl|client-sdk/c)/')
 [ -n "$files" ]
 # shellcheck disable=SC2086
 awk '

@@ -3,7 +3,7 @@
 # Every source says its licence, in its first line, or second after #!.
 set -eu
 . "$(dirname "$0")/files.sh"
-files=$(our_files '*.c' '*.h' '*.def' '*.lua' '*.sh' '*.py' '*.cmake' '*.js' '*.html' \
+files=$(our_files '*.c' '*.h' '*.def' '*.lua' '*.sh' '*.py' '*.cmake' '*.js' '*.mjs' '*.jsx' '*.ts' '*.html' \
 	.ci/run '*CMakeLists.txt')
 [ -n "$files" ]
 status=0

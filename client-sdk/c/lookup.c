@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <stdio.h>
+
+#include "client-sdk/c/internal.h"
+
+/* Nobody has heard of it: offline, if all that there is has come. */
+static void describe_stranger(const struct presence_client *client, const struct role *role,
+	const struct entry *entry, struct presence_client_record *record)
+{
+	const struct scope *scope = widest(client, role, entry);
+	bool ready = scope && scope->ready;
+	*record = (struct presence_client_record){
+		.status = ready ? PRESENCE_CLIENT_OFFLINE : PRESENCE_CLIENT_UNKNOWN,
+		.before = PRESENCE_CLIENT_UNKNOWN,
+		.reason = "",
+		.source = "",
+		.note = "",
+		.forgotten = ready,
+	};
+	if (ready)
+		record->sure_ms = role && role->doubted ? role->agreed_ms : client->heard_ms;
+}
+
+int presence_client_lookup(struct presence_client *client, const char *role, const char *id,
+	struct presence_client_record *record, struct presence_client_storage *storage)
+{
+	if (!client || !role || !id || !record || !storage || !topic_id_valid(role) ||
+		!topic_id_valid(id))
+		return PRESENCE_CLIENT_EINVAL;
+	client_enter(client);
+	const struct entry *entry = entry_find(client, role, id);
+	const struct role *its_role = role_find(client, role);
+	bool watched = widest(client, its_role, entry);
+	if (watched && entry && entry->has)
+		record_of(client, entry, record);
+	else
+		describe_stranger(client, its_role, entry, record);
+	(void)snprintf(storage->role, sizeof(storage->role), "%s", role);
+	(void)snprintf(storage->id, sizeof(storage->id), "%s", id);
+	(void)snprintf(storage->note, sizeof(storage->note), "%s", record->note);
+	client_leave(client, false);
+	record->role = storage->role;
+	record->id = storage->id;
+	record->note = storage->note;
+	return watched ? PRESENCE_CLIENT_OK : PRESENCE_CLIENT_ENOENT;
+}
+
+size_t presence_client_each(struct presence_client *client,
+	void (*visit)(const struct presence_client_record *record, void *context), void *context)
+{
+	size_t count = 0;
+	client_enter(client);
+	for (const struct entry *entry = client->first_entry; entry; entry = entry->next) {
+		struct presence_client_record record;
+		if (!entry->has)
+			continue;
+		record_of(client, entry, &record);
+		visit(&record, context);
+		count++;
+	}
+	client_leave(client, false);
+	return count;
+}

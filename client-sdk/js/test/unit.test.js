@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+// Parts by themselves, with a clock and a page that tests move by hand.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { once } from 'node:events';
+import test from 'node:test';
+import { Backoff } from '../src/backoff.js';
+import { Declaration } from '../src/declaration.js';
+import { claimDevice } from '../src/device.js';
+import { disconnectPacket, publishPacket } from '../src/packets.js';
+import { watchPage } from '../src/page.js';
+import { Watches } from '../src/watches.js';
+import { digestHash, digestText } from '../src/wire.js';
+
+const poll = async (question) => {
+	for (const end = Date.now() + 20_000; !question() && Date.now() < end; ) await new Promise((done) => setTimeout(done, 20));
+};
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+/** Timers that run when they are told to. */
+function fakeTimers() {
+	const due = new Map();
+	let [next, now] = [1, 0];
+	const timers = {
+		set: (act, ms) => (due.set(next, { act, at: now + ms }), next++),
+		clear: (id) => due.delete(id),
+		get count() {
+			return due.size;
+		},
+		async pass(ms) {
+			now += ms;
+			for (const [id, { act, at }] of [...due])
+				if (at <= now && due.delete(id)) act();
+			await settle();
+		},
+	};
+	return timers;
+}
+
+test('backoff: the first try is spread too, then twice as far, up to a limit', () => {
+	const random = [0, 0.999999, 0.5];
+	let at = 0;
+	const backoff = new Backoff({ firstMs: 1000, maxMs: 5000 }, () => random[at++ % 3]);
+	assert.deepEqual([backoff.nextMs(), backoff.nextMs(), backoff.nextMs()], [0, 1999, 2000]);
+	at = 1;
+	for (let i = 0; i < 5000; i++, at = 1) assert.equal(backoff.nextMs(), 4999);
+	backoff.reset();
+	assert.equal(backoff.nextMs(), 999);
+});
+
+test('the packets of a farewell are what mqtt-packet would write', () => {
+	const { generate } = createRequire(createRequire(import.meta.url).resolve('mqtt'))('mqtt-packet');
+	for (const version of [4, 5])
+		for (const payload of ['', 'offline', 'x'.repeat(200), 'Zoë'.repeat(6000)])
+			for (const retain of [false, true]) {
+				const topic = 'presence/agent/Zoë';
+				const packet = { cmd: 'publish', topic, payload, retain, qos: 0, dup: false };
+				const expect = generate(packet, { protocolVersion: version });
+				assert.deepEqual(Buffer.from(publishPacket(packet, version)), expect);
+			}
+	assert.deepEqual(Buffer.from(disconnectPacket()), generate({ cmd: 'disconnect' }, { protocolVersion: 4 }));
+});
+
+test('a declaration: the last word wins, one at a time', async () => {
+	const sent = [];
+	const declaration = new Declaration(
+		(name, given) => new Promise((resolve, reject) => sent.push({ name, given, resolve, reject })),
+		() => assert.fail('nobody was refused'),
+	);
+	const words = () => sent.map(({ name, given }) => given.status ?? name);
+	const first = declaration.setStatus('dnd', '');
+	await settle();
+	assert.deepEqual(words(), []); // there is no connection
+	declaration.up();
+	const second = declaration.setStatus('away', '');
+	const third = declaration.setStatus('online', '');
+	await settle();
+	assert.deepEqual(words(), ['dnd']);
+	sent[0].resolve();
+	await first;
+	await settle();
+	assert.deepEqual(words(), ['dnd', 'online']);
+	sent[1].resolve();
+	await Promise.all([second, third]);
+	// Lost on the way: said again on the next connection.
+	const fourth = declaration.clearStatus();
+	await settle();
+	sent[2].reject(Object.assign(new Error(), { code: 'lost' }));
+	declaration.down();
+	await settle();
+	declaration.up();
+	await settle();
+	assert.deepEqual(words().slice(2), ['clearStatus', 'clearStatus']);
+	sent[3].resolve();
+	await fourth;
+	// Refused: that is the answer, and not said again.
+	const fifth = declaration.setStatus('dnd', '');
+	sent[4].reject(Object.assign(new Error('no'), { code: 'refused' }));
+	await assert.rejects(fifth, /no/);
+	await settle();
+	assert.equal(sent.length, 5);
+});
+
+test('away is guessed; what was said outweighs it', () => {
+	const declaration = new Declaration(() => new Promise(() => {}), () => {});
+	const target = () => declaration.target && `${declaration.target.status} ${declaration.target.note}`;
+	assert.equal(target(), null);
+	declaration.setAway(true);
+	assert.equal(target(), 'away ');
+	declaration.setStatus('online', 'n');
+	assert.equal(target(), 'away n');
+	declaration.setStatus('dnd', 'n');
+	assert.equal(target(), 'dnd n');
+	declaration.setNote('m');
+	assert.equal(target(), 'dnd m');
+	declaration.leave();
+	assert.equal(target(), 'offline ');
+	assert.equal(declaration.isDown, true);
+	declaration.clearStatus();
+	assert.equal(target(), 'away ');
+	declaration.setAway(false);
+	assert.equal(target(), null);
+});
+
+test('a page: hidden, idle, back, gone', async () => {
+	const timers = fakeTimers();
+	const page = Object.assign(new EventTarget(), {
+		document: Object.assign(new EventTarget(), { visibilityState: 'visible' }),
+	});
+	const told = [];
+	const names = ['away', 'leaving', 'back', 'network', 'doubt'];
+	const watched = watchPage({
+		hiddenMs: 60_000,
+		idleMs: 300_000,
+		timers,
+		page,
+		told: Object.fromEntries(names.map((name) => [name, (...values) => told.push([name, ...values].join(' '))])),
+	});
+	const show = (state) => {
+		page.document.visibilityState = state;
+		page.document.dispatchEvent(new Event('visibilitychange'));
+	};
+	const expect = (...words) => assert.deepEqual(told.splice(0), words);
+	await timers.pass(299_999);
+	expect();
+	await timers.pass(1);
+	expect('away true');
+	page.dispatchEvent(new Event('keydown'));
+	expect('away false');
+	show('hidden');
+	page.dispatchEvent(new Event('pointermove')); // over a window that nobody sees
+	await timers.pass(59_999);
+	expect();
+	await timers.pass(1);
+	expect('away true');
+	show('visible');
+	expect('away false', 'doubt');
+	page.dispatchEvent(new Event('offline'));
+	page.dispatchEvent(new Event('online'));
+	page.dispatchEvent(new Event('pagehide'));
+	page.dispatchEvent(new Event('pageshow'));
+	page.dispatchEvent(Object.assign(new Event('pageshow'), { persisted: true }));
+	page.document.dispatchEvent(new Event('resume'));
+	expect('network false', 'network true', 'leaving', 'back', 'doubt');
+	watched.close();
+	page.dispatchEvent(new Event('pagehide'));
+	expect();
+	assert.equal(timers.count, 0);
+});
+
+test('devices: kept by a reload, not shared with a duplicate', async (t) => {
+	const claims = [];
+	t.after(() => claims.forEach((one) => one.close()));
+	const claim = (key, page) => {
+		claims.push(claimDevice(key, { set: setTimeout, clear: clearTimeout }, page));
+		return claims.at(-1);
+	};
+	const held = new Map();
+	let slowMs = 0;
+	const locks = {
+		request(name, { signal }, act) {
+			return new Promise((resolve, reject) => {
+				const take = () => !signal.aborted && held.set(name, true) && act().then(() => resolve(held.delete(name)));
+				// A busy browser takes longer than anybody should wait for a name that is taken.
+				if (!held.has(name)) return slowMs ? setTimeout(take, slowMs) : take();
+				signal.addEventListener('abort', () => reject(signal.reason));
+			});
+		},
+	};
+	const tab = (items = {}) => ({
+		items,
+		navigator: { locks },
+		sessionStorage: { getItem: (key) => items[key] ?? null, setItem: (key, value) => (items[key] = value) },
+	});
+	const first = tab();
+	const one = claim('agent:u1', first);
+	const name = await one.name;
+	assert.match(name, /^[0-9a-f]{12}$/);
+	const copy = claim('agent:u1', tab({ ...first.items }));
+	assert.notEqual(await copy.name, name);
+	one.close();
+	await settle();
+	assert.equal(await claim('agent:u1', first).name, name);
+	assert.notEqual(await claim('agent:u2', first).name, name);
+	slowMs = 500;
+	const slow = tab();
+	const patient = await claim('agent:u5', slow).name;
+	await poll(() => held.size > 0 && [...held.keys()].some((key) => key.endsWith(patient)));
+	slowMs = 0;
+	assert.notEqual(await claim('agent:u5', tab({ ...slow.items })).name, patient);
+	// Without locks; of two at once, one gets it.
+	const [open, again] = [tab(), tab()];
+	for (const one of [open, again]) Object.assign(one, { navigator: {}, BroadcastChannel });
+	const holder = claim('agent:u3', open);
+	Object.assign(again.items, { 'presence-device:agent:u3': await holder.name });
+	const loser = claim('agent:u3', again);
+	assert.notEqual(await loser.name, await holder.name);
+	const twins = ['x', 'y'].map(() => ({ ...tab({ 'presence-device:agent:u4': 'twin' }), navigator: {}, BroadcastChannel }));
+	const both = twins.map((one) => claim('agent:u4', one));
+	const names = await Promise.all(both.map((one) => one.name));
+	assert.equal(names.filter((one) => one === 'twin').length, 1);
+	// Where nothing may be stored, each page is a device.
+	const forbidden = { get sessionStorage() { throw new Error('SecurityError'); } };
+	assert.match(await claim('agent:u1', forbidden).name, /^[0-9a-f]{12}$/);
+});
+
+/** A broker as Watches sees it. */
+function fakeConnection() {
+	const asked = [];
+	return {
+		asked,
+		isUp: true,
+		heardAt: 1000,
+		subscribe: (filters) => (asked.push(filters), Promise.resolve([])),
+		unsubscribe() {},
+	};
+}
+
+const record = (id, rev, status = 'online') =>
+	JSON.stringify({ v: 1, role: 'agent', id, status, devices: 1, rev });
+
+test('a digest that disagrees once, and then nothing: compared again, a snapshot is asked for', async () => {
+	const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
+	const watches = new Watches(connection, timers, 'presence', assert.fail);
+	const { ready } = watches.add({ roles: ['agent'] }, ({ id, status }) => told.push(`${id} ${status}`));
+	watches.message('presence/agent/u1', record('u1', 5), true);
+	await ready;
+	assert.deepEqual(connection.asked.splice(0), [['presence/agent/+'], ['$SYS/broker/presence/digest/agent']]);
+	const [a, b] = [digestHash('presence/agent/u1', 5), digestHash('presence/agent/u2', 6)];
+	const digest = JSON.stringify({ count: 2, xor: digestText(a[0] ^ b[0], a[1] ^ b[1]), rev: 6 });
+	watches.message('$SYS/broker/presence/digest/agent', digest, false);
+	await timers.pass(14_999);
+	assert.deepEqual(connection.asked, []);
+	await timers.pass(1);
+	assert.deepEqual(connection.asked[0], ['presence/agent/+']);
+	assert.equal(watches.lookup('agent/u1').status, 'offline'); // the snapshot came without it
+	// Still the same disagreement: perhaps we may not read everything. It is asked ever more seldom.
+	connection.asked.length = 0;
+	for (let i = 0; i < 10; i++) watches.message('$SYS/broker/presence/digest/agent', digest, false);
+	await settle();
+	assert.deepEqual(connection.asked, []);
+});
+
+test('subscriptions that overlap in time: nobody is taken for gone', async () => {
+	const answers = [];
+	const subscribe = () => new Promise((resolve) => answers.push(() => resolve([])));
+	const connection = { ...fakeConnection(), subscribe };
+	const watches = new Watches(connection, fakeTimers(), 'presence', assert.fail);
+	const told = [];
+	const answer = async () => {
+		answers.shift()();
+		await settle();
+	};
+	const retained = () =>
+		['u1', 'u2'].forEach((id, i) => watches.message(`presence/agent/${id}`, record(id, i + 1), true));
+	watches.add({ roles: ['agent'] }, ({ id, status }) => told.push(`${id} ${status}`));
+	await settle();
+	retained();
+	await answer(); // to the first; what stands behind it is asked for
+	watches.refresh(); // all of it again, before that came
+	await settle();
+	await answer();
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	retained();
+	await answer();
+	watches.add({ subjects: ['agent/u1'] }, () => {}); // a second, for some of it
+	await settle();
+	await answer(); // the first is complete, while u1 is still to come for the second
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	watches.refresh(); // a third, for all of it
+	await settle();
+	await answer(); // to the second
+	await answer(); // to the third
+	await answer(); // the second is complete
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	retained();
+	await answer();
+	assert.equal(answers.length, 0);
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	assert.equal(watches.lookup('agent/u2').status, 'online');
+});
+
+test('lookup: unknown, offline, known, and since when', async () => {
+	const [connection, timers] = [fakeConnection(), fakeTimers()];
+	const watches = new Watches(connection, timers, 'presence', assert.fail);
+	const ask = (subject) => {
+		const { status, sureAt } = watches.lookup(subject);
+		return [status, sureAt];
+	};
+	assert.deepEqual(ask('agent/u1'), ['unknown', 0]);
+	const { ready, close } = watches.add({ subjects: ['agent/u1', { role: 'agent', id: 'a/b' }] }, () => {});
+	assert.deepEqual(ask('agent/u1'), ['unknown', 0]);
+	await ready;
+	assert.deepEqual(ask('agent/u1'), ['offline', 1000]);
+	watches.message('presence/agent/u1', record('u1', 1, 'dnd'), false);
+	connection.heardAt = 2000;
+	assert.deepEqual(ask('agent/u1'), ['dnd', 2000]);
+	assert.deepEqual(ask({ role: 'agent', id: 'a/b' }), ['offline', 2000]);
+	assert.deepEqual(ask('agent/u3'), ['unknown', 0]);
+	connection.isUp = false;
+	watches.down();
+	connection.heardAt = 3000;
+	assert.deepEqual(ask('agent/u1'), ['dnd', 2000]);
+	close();
+	assert.deepEqual(ask('agent/u1'), ['unknown', 0]);
+});
+
+test('watchers: each hears its own, and nobody once it is closed', async () => {
+	const watches = new Watches(fakeConnection(), fakeTimers(), 'presence', assert.fail);
+	const told = [];
+	const listen = (name) => ({ id, status, before }) => told.push([name, id, before, status].join(' '));
+	const all = watches.add({ roles: '*' }, listen('all'));
+	const one = watches.add({ subjects: ['agent/u1'] }, listen('one'));
+	await Promise.all([all.ready, one.ready]);
+	watches.message('presence/agent/u1', record('u1', 1), false);
+	watches.message('presence/agent/u1', record('u1', 1), false);
+	watches.message('presence/agent/u2', record('u2', 2), false);
+	assert.deepEqual(told.splice(0), ['all u1  online', 'one u1  online', 'all u2  online']);
+	const late = watches.add({ roles: ['agent'] }, listen('late'));
+	assert.deepEqual(told.splice(0), ['late u1  online', 'late u2  online']);
+	all.close();
+	watches.message('presence/agent/u1', record('u1', 3, 'away'), false);
+	assert.deepEqual(told.splice(0), ['one u1 online away', 'late u1 online away']);
+	late.close();
+	assert.throws(() => watches.add({}, () => {}), TypeError);
+	assert.throws(() => watches.add({ subjects: ['u1'] }, () => {}), TypeError);
+});
+
+test('timers: a process that was stopped knows that its clock stood still', async () => {
+	const source = `
+		import { createTimers } from ${JSON.stringify(new URL('../src/timers.js', import.meta.url).href)};
+		const timers = createTimers();
+		timers.every(() => {}, 1000);
+		timers.onGap = (ms) => { console.log('gap', ms); timers.close(); };
+		console.log('up');`;
+	const child = spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'inherit'] });
+	child.stdout.setEncoding('utf8');
+	assert.match((await once(child.stdout, 'data'))[0], /up/);
+	child.kill('SIGSTOP');
+	await new Promise((resolve) => setTimeout(resolve, 6500));
+	child.kill('SIGCONT');
+	const [line] = await once(child.stdout, 'data');
+	const ms = Number(line.split(' ')[1]);
+	assert.ok(ms >= 5000 && ms < 60_000, line);
+	assert.deepEqual((await once(child, 'exit'))[0], 0);
+});

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+// The JavaScript library in Node, over WebSocket, against a real broker.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { createRequire } from 'node:module';
+import { createClient } from '../../client-sdk/js/index.js';
+import { createWorld, poll, root } from './harness.mjs';
+
+const mqtt = createRequire(path.join(root, 'client-sdk/js/index.js'))('mqtt');
+const QUICK = { reconnect: { firstMs: 100, maxMs: 400 } };
+const HARD = { code: 'refused' };
+
+let world;
+let broker;
+const clients = new Set();
+
+before(async () => {
+	world = await createWorld();
+	// Long enough for whoever is to be back in time on a busy machine.
+	broker = await world.broker({ options: { grace: '20s' } });
+});
+after(async () => {
+	await Promise.all([...clients].map((one) => one.close()));
+	await world.close();
+});
+
+function client(options = {}, target = broker.url) {
+	const made = createClient(target, { ...QUICK, ...options });
+	clients.add(made);
+	made.errors = [];
+	made.on('error', (error) => made.errors.push(error));
+	return made;
+}
+
+/** Everything a watcher is told of one subject, and its last status. */
+function watching(id, options = {}) {
+	const watcher = client(options, options.target);
+	const told = [];
+	const watch = watcher.watch({ subjects: [{ role: 'agent', id }] }, (change) => told.push(change));
+	return {
+		told,
+		watcher,
+		ready: watch.ready,
+		close: watch.close,
+		last: () => told.at(-1)?.record,
+		until: (status, more = {}) =>
+			poll(
+				() => {
+					const record = told.at(-1)?.record;
+					const fits = Object.entries({ status, ...more }).every(([key, value]) => record?.[key] === value);
+					return fits && record;
+				},
+				() => `${id} ${status} ${JSON.stringify(more)}; told: ${JSON.stringify(told.map((one) => one.record))}`,
+			),
+	};
+}
+
+test('from connecting to leaving', async () => {
+	const id = world.name();
+	const seen = watching(id);
+	await seen.ready;
+	assert.equal(seen.watcher.lookup(`agent/${id}`).status, 'offline');
+	const agent = client({ role: 'agent', id });
+	const record = await seen.until('online');
+	assert.equal(record.reason, 'connect');
+	await agent.setStatus('dnd', { note: 'in a call' });
+	assert.equal((await seen.until('dnd', { note: 'in a call' })).source, 'app');
+	await agent.note('in a long call');
+	await seen.until('dnd', { note: 'in a long call' });
+	await agent.clearStatus();
+	await seen.until('online', { source: 'inferred', note: '' });
+	const { status, sureAt } = seen.watcher.lookup({ role: 'agent', id });
+	assert.equal(status, 'online');
+	assert.ok(Math.abs(Date.now() - sureAt) < 30_000, `sure at ${sureAt}`);
+	await agent.leave();
+	await seen.until('offline', { reason: 'leave' });
+	await agent.setStatus('away');
+	await seen.until('away');
+	await agent.close();
+	await seen.until('offline', { reason: 'leave', devices: 0 });
+	assert.equal(agent.state, 'closed');
+	await assert.rejects(agent.setStatus('online'), { code: 'closed' });
+});
+
+test('what was wanted before the connection is there', async () => {
+	const id = world.name();
+	const seen = watching(id);
+	const agent = client({ role: 'agent', id });
+	await agent.setStatus('away', { note: 'first' });
+	await seen.until('away', { note: 'first' });
+	assert.deepEqual(agent.declared, { status: 'away', note: 'first' });
+});
+
+test('ids with anything in them', async () => {
+	for (const id of [world.name('a/b+#% {}'), world.name('李雷'), world.name('Zoë ')]) {
+		const seen = watching(id);
+		client({ role: 'agent', id });
+		assert.equal((await seen.until('online')).id, id);
+	}
+	assert.throws(() => createClient(broker.url, { role: 'agent', id: 'a:b' }), TypeError);
+	assert.throws(() => createClient(broker.url, { role: 'agent' }), TypeError);
+});
+
+test('two devices of one', async () => {
+	const id = world.name();
+	const seen = watching(id);
+	const one = client({ role: 'agent', id });
+	const two = client({ role: 'agent', id });
+	await seen.until('online', { devices: 2 });
+	await one.setStatus('dnd');
+	await seen.until('dnd', { devices: 2 });
+	await one.close();
+	await seen.until('online', { devices: 1 });
+	await two.close();
+	await seen.until('offline');
+});
+
+test('overrides, and what the broker refuses', async () => {
+	const id = world.name();
+	const seen = watching(id);
+	const agent = client({ role: 'agent', id });
+	await seen.until('online');
+	await agent.setOverride('dnd', { note: 'on stage', ttlMs: 3_600_000 });
+	const record = await seen.until('dnd', { source: 'manual' });
+	assert.ok(Math.abs(record.until - Date.now() - 3_600_000) < 60_000);
+	await agent.clearOverride();
+	await seen.until('online', { source: 'inferred' });
+	await assert.rejects(agent.setOverride('dnd', { subject: 'agent/other' }), HARD);
+	await assert.rejects(agent.command('getStats'), HARD);
+	await assert.rejects(agent.setOverride('offline'), TypeError);
+	const { subjects } = await agent.command('getPresence', { subjects: [`agent/${id}`, 'agent/nobody'] });
+	assert.deepEqual(subjects.map((one) => one.status), ['online', 'offline']);
+});
+
+test('typing', async () => {
+	const [id, conversation] = [world.name(), world.name('room/')];
+	const agent = client({ role: 'agent', id });
+	const other = client();
+	const told = [];
+	other.watchTyping(conversation, (typing) => told.push(typing));
+	const seen = watching(id);
+	await seen.until('online');
+	await seen.watcher.watch({ subjects: ['agent/fence'] }, () => {}).ready;
+	await poll(() => other.state === 'online', 'the other is connected');
+	await other.watch({ subjects: ['agent/fence'] }, () => {}).ready; // behind its subscription
+	await Promise.all([agent.typing(conversation), agent.typing(conversation), agent.typing(conversation)]);
+	await poll(() => told.length, 'typing is told');
+	assert.deepEqual(told[0], { conversation, role: 'agent', id, subject: `agent/${id}`, kind: 'typing', active: true });
+	await agent.typing(conversation, { active: false });
+	await poll(() => told.at(-1).active === false, 'its end is told');
+	assert.equal(told.length, 2);
+});
+
+test('a heartbeat that stops, and goes on', async () => {
+	const id = world.name();
+	const seen = watching(id);
+	const agent = client({ role: 'agent', id });
+	await seen.until('online');
+	await agent.heartbeat({ intervalMs: 1000 });
+	await seen.until('offline', { reason: 'heartbeat' });
+	await agent.heartbeat({ intervalMs: 3600_000 });
+	await seen.until('online', { reason: 'heartbeat' });
+});
+
+test('the network breaks: nobody is told, and what was declared stands', async () => {
+	const id = world.name();
+	const proxy = await world.proxy(broker.wsPort);
+	const seen = watching(id);
+	const agent = client({ role: 'agent', id }, proxy.url);
+	await agent.setStatus('dnd', { note: 'n' });
+	await seen.until('dnd');
+	const mark = seen.told.length;
+	for (let i = 0; i < 3; i++) {
+		const lost = new Promise((resolve) => agent.on('state', (state) => state === 'lost' && resolve()));
+		proxy.drop();
+		await lost;
+		await poll(() => agent.state === 'online', 'it is back');
+	}
+	await agent.setStatus('away');
+	await seen.until('away');
+	assert.deepEqual(seen.told.slice(mark).map((one) => one.status), ['away']);
+});
+
+test('silence is noticed, and the watcher catches up', async () => {
+	const id = world.name();
+	const proxy = await world.proxy(broker.wsPort);
+	const seen = watching(id, { target: proxy.url, keepaliveMs: 1000 });
+	await seen.ready;
+	const agent = client({ role: 'agent', id });
+	await seen.until('online');
+	proxy.hold();
+	const before = seen.watcher.lookup(`agent/${id}`);
+	await agent.setStatus('dnd');
+	await poll(() => seen.watcher.state === 'lost', 'the silence is noticed');
+	const { status, sureAt } = seen.watcher.lookup(`agent/${id}`);
+	assert.equal(status, 'online');
+	assert.ok(sureAt >= before.sureAt && sureAt < Date.now());
+	proxy.drop();
+	proxy.go();
+	await seen.until('dnd');
+	await poll(() => seen.watcher.lookup(`agent/${id}`).sureAt > sureAt, 'it is sure again');
+});
+
+test('roles: everybody of one, and those who come later', async () => {
+	const [first, second] = [world.name(), world.name()];
+	await client({ role: 'user', id: first }).setStatus('away');
+	const watcher = client();
+	const [all, later] = [new Map(), []];
+	await watcher.watch({ roles: ['user'] }, ({ id, status }) => all.set(id, status)).ready;
+	assert.equal(all.get(first), 'away');
+	client({ role: 'user', id: second });
+	await poll(() => all.get(second) === 'online', 'the second is seen');
+	// Whoever watches what is known already is told at once.
+	const watch = watcher.watch({ roles: ['user'] }, ({ id }) => later.push(id));
+	assert.deepEqual(later.sort(), [first, second].sort());
+	await watch.ready;
+	assert.equal(watcher.lookup(`agent/${first}`).status, 'unknown');
+	watch.close();
+	watch.close();
+});
+
+test('a client of the application', async () => {
+	const id = world.name();
+	const seen = watching(id);
+	const own = mqtt.connect(broker.url, { clientId: `agent:${id}:own`, reconnectPeriod: 50 });
+	const messages = [];
+	own.on('message', (topic) => messages.push(topic));
+	own.subscribe('other');
+	const agent = client({ role: 'agent', id }, own);
+	await agent.setStatus('away');
+	await seen.until('away');
+	const known = [];
+	await agent.watch({ subjects: [`agent/${id}`] }, ({ status }) => known.push(status)).ready;
+	assert.deepEqual(known, ['away']);
+	own.stream.destroy();
+	await poll(() => agent.state === 'lost', 'it is lost');
+	await agent.setStatus('dnd');
+	await seen.until('dnd');
+	await agent.close();
+	assert.equal(own.connected, true);
+	own.publish('other', 'x');
+	await poll(() => messages.includes('other'), 'the connection still serves');
+	await new Promise((resolve) => own.end(true, resolve));
+	await seen.until('offline');
+});
+
+test('wrong passwords reach the application', async () => {
+	const folder = world.newFolder('passwords');
+	writeFileSync(`${folder}/users`, '', { mode: 0o600 });
+	const made = spawnSync('mosquitto_passwd', ['-b', `${folder}/users`, 'agent.u1', 'right']);
+	assert.equal(made.status, 0, String(made.stderr));
+	const strict = await world.broker({
+		options: { auth_mode: 'defer', identity: ['username {role}.{id}'] },
+		lines: [`password_file ${folder}/users`],
+	});
+	const passwords = ['wrong', 'right'];
+	const agent = client(
+		{
+			role: 'agent',
+			id: 'u1',
+			credentials: async () => ({ username: 'agent.u1', password: passwords.shift() ?? 'right' }),
+		},
+		strict.url,
+	);
+	const seen = watching('u1', { target: strict.url, credentials: () => ({ username: 'agent.u1', password: 'right' }) });
+	await poll(() => agent.errors.length, 'the error is told');
+	assert.match(agent.errors[0].message, /not author/i);
+	// The next attempt asks for credentials again.
+	await agent.setStatus('dnd');
+	await seen.until('dnd');
+	await strict.stop();
+});
+
+test('the broker restarts', async () => {
+	const own = await world.broker({ options: { state_file: `${world.newFolder('state')}/presence.db` } });
+	const id = world.name();
+	const seen = watching(id, { target: own.url });
+	const agent = client({ role: 'agent', id }, own.url);
+	await agent.setStatus('dnd', { note: 'n' });
+	await seen.until('dnd');
+	await own.stop();
+	await poll(() => agent.state === 'lost' && seen.watcher.state === 'lost', 'both are lost');
+	const mark = seen.told.length;
+	await own.start();
+	await agent.setStatus('away');
+	await seen.until('away');
+	assert.deepEqual(seen.told.slice(mark).filter((one) => one.status === 'offline'), []);
+	await agent.close();
+	await seen.watcher.close();
+	await own.stop();
+});
+
+test('a broker without the plugin: a birth and a will', async () => {
+	const bare = await world.broker({ plugin: false });
+	const proxy = await world.proxy(bare.wsPort);
+	const id = world.name();
+	const seen = watching(id, { target: bare.url, detectMs: 300 });
+	const agent = client({ role: 'agent', id, detectMs: 300, keepaliveMs: 1000 }, proxy.url);
+	await seen.until('online');
+	assert.equal(agent.isPlain, true);
+	await agent.setStatus('dnd', { note: 'in a call' });
+	await seen.until('dnd', { note: 'in a call' });
+	await assert.rejects(agent.setOverride('dnd'), { code: 'plain' });
+	proxy.refuse(true);
+	proxy.drop();
+	await seen.until('offline');
+	proxy.refuse(false);
+	await seen.until('dnd', { note: 'in a call' });
+	await agent.close();
+	await seen.until('offline');
+	await seen.watcher.close();
+	await bare.stop();
+});

@@ -1,0 +1,589 @@
+/* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+/* What a client says and makes of what it hears, without a network. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "fake.h"
+
+#define CONTROL "$CONTROL/presence/v1"
+#define RESPONSE CONTROL "/response"
+#define DIGEST "$SYS/broker/presence/digest/agent"
+#define NOTHING_BUT_NEWER "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":9}"
+#define NOTHING "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":0}"
+
+static void record_text(char *out, size_t size, const char *id, const char *status, int rev)
+{
+	(void)snprintf(out, size,
+		"{\"v\":1,\"role\":\"agent\",\"id\":\"%s\",\"status\":\"%s\",\"previous\":"
+		"\"offline\","
+		"\"reason\":\"connect\",\"source\":\"inferred\",\"devices\":1,\"since\":1,"
+		"\"last_seen\":1,\"rev\":%d,\"node\":\"b1\"}",
+		id, status, rev);
+}
+
+static void hear(struct fake *fake, const char *id, const char *status, int rev)
+{
+	char record[1024], topic[256];
+	record_text(record, sizeof(record), id, status, rev);
+	(void)snprintf(topic, sizeof(topic), "presence/agent/%s", id);
+	assert_true(fake_message(fake, topic, record, true));
+}
+
+static struct presence_client_record look(struct fake *fake, const char *id)
+{
+	struct presence_client_record record;
+	struct presence_client_storage storage;
+	assert_int_equal(presence_client_lookup(fake->client, "agent", id, &record, &storage), 0);
+	return record;
+}
+
+static bool said(const struct fake *fake, int at, const char *command)
+{
+	char begin[64];
+	(void)snprintf(begin, sizeof(begin), "{\"commands\":[{\"command\":\"%s\"", command);
+	return at < fake->sent_count && !strcmp(fake->sent[at].topic, CONTROL) &&
+		!strncmp(fake->sent[at].payload, begin, strlen(begin));
+}
+
+static int count_said(const struct fake *fake, const char *command)
+{
+	int count = 0;
+	for (int i = 0; i < fake->sent_count; i++)
+		count += said(fake, i, command);
+	return count;
+}
+
+/* Until it has done what is due by now; the deadlines of these tests are a ms away. */
+static void tick_until(struct fake *fake, const int *count, int wanted)
+{
+	for (int i = 0; *count < wanted && i < 5000; i++) {
+		struct timespec little = { .tv_nsec = 1000000 };
+		(void)presence_client_tick(fake->client);
+		nanosleep(&little, NULL);
+	}
+	assert_int_equal(*count, wanted);
+}
+
+static void count_record(const struct presence_client_record *record, void *count)
+{
+	(void)record;
+	++*(int *)count;
+}
+
+static void test_config(void **state)
+{
+	(void)state;
+	struct presence_client *client = NULL;
+	const struct presence_client_config good = {
+		.size = sizeof(good), .mosquitto = fake_mosquitto(), .role = "agent", .id = "u1"
+	};
+	struct presence_client_config bad[10];
+	for (int i = 0; i < 10; i++)
+		bad[i] = good;
+	bad[0].size--;
+	bad[1].id = NULL;
+	bad[2].id = "a:b";
+	bad[3].role = "";
+	bad[4].device = "a\nb";
+	bad[5].keepalive_s = 4;
+	bad[6].heartbeat_ms = 999;
+	bad[7].port = 65536;
+	bad[8].topic = "presence/#";
+	bad[9].retry_max_ms = -1;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(presence_client_create(&bad[i], &client), PRESENCE_CLIENT_EINVAL);
+	assert_int_equal(presence_client_create(NULL, &client), PRESENCE_CLIENT_EINVAL);
+	assert_null(client);
+	presence_client_destroy(NULL);
+	for (int error = 0; error >= PRESENCE_CLIENT_ESYSTEM; error--)
+		assert_string_not_equal(presence_strerror(error), "an unknown error");
+	assert_string_equal(presence_strerror(PRESENCE_CLIENT_ESYSTEM - 1), "an unknown error");
+	assert_string_equal(presence_strerror(1), "an unknown error");
+}
+
+static void test_what_a_connection_begins_with(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_string_equal(fake.will, "offline");
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(fake.sent_count, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(fake.connections, 1);
+	assert_int_equal(fake.sent_count, 5);
+	/* The digest behind the records it is about, and behind both what tells that they came: a
+	 * heartbeat, which is no activity. */
+	assert_string_equal(fake.sent[0].topic, "presence/agent/+");
+	assert_string_equal(fake.sent[1].topic, DIGEST);
+	assert_true(said(&fake, 2, "heartbeat"));
+	assert_string_equal(fake.sent[3].topic, "presence/agent/u1");
+	assert_string_equal(fake.sent[3].payload, "online");
+	assert_true(said(&fake, 4, "clearStatus"));
+	/* Once. */
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake.sent_count, 5);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_true(fake_answer(&fake, "heartbeat", NULL));
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_OFFLINE);
+	fake_end(&fake);
+}
+
+static void test_everybody_is_unknown_without_connection(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+static void test_more_than_there_is_room_for(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	presence_client_destroy(fake.client);
+	const struct presence_client_callbacks none = { NULL, NULL, NULL, NULL };
+	struct presence_client_config config = {
+		.size = sizeof(config),
+		.mosquitto = fake_mosquitto(),
+		.subjects_max = 2,
+		.callbacks = &none,
+	};
+	assert_int_equal(presence_client_create(&config, &fake.client), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 1);
+	hear(&fake, "u2", "online", 2);
+	hear(&fake, "u3", "online", 3);
+	int known = 0;
+	assert_int_equal(presence_client_each(fake.client, count_record, &known), 2);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u4"), PRESENCE_CLIENT_EFULL);
+	/* Who is forgotten makes room. */
+	assert_true(fake_message(&fake, "presence/agent/u1", "", false));
+	hear(&fake, "u3", "online", 3);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_ONLINE);
+	fake_end(&fake);
+}
+
+static void test_typing_of_somebody_else(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch_typing(fake.client, "c1"), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(fake_count(&fake, 's', "typing/c1/+/+"), 1);
+	assert_true(fake_message(&fake, "typing/c1/agent/u2",
+		"{\"v\":1,\"conversation\":\"c1\",\"role\":\"agent\",\"id\":\"u1\","
+		"\"kind\":\"typing\",\"active\":true}",
+		false));
+	assert_int_equal(fake.typing, 0);
+	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), 0);
+	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), PRESENCE_CLIENT_ENOENT);
+	fake_end(&fake);
+}
+
+static void test_a_status_is_said_again(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_int_equal(presence_client_set_status(
+				 fake.client, PRESENCE_CLIENT_AWAY, NULL, fake_done, &fake),
+		0);
+	/* A later one takes its place. */
+	assert_int_equal(presence_client_set_status(
+				 fake.client, PRESENCE_CLIENT_DND, "call", fake_done, &fake),
+		0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(fake.done_count, 1);
+	assert_int_equal(fake.done, PRESENCE_CLIENT_ECANCELED);
+	assert_int_equal(count_said(&fake, "setStatus"), 1);
+	assert_string_equal(fake_last(&fake, 'p', "presence/agent/u1")->payload,
+		"{\"status\":\"dnd\",\"note\":\"call\"}");
+	assert_true(fake_answer(&fake, "setStatus", NULL));
+	assert_int_equal(fake.done_count, 2);
+	assert_int_equal(fake.done, PRESENCE_CLIENT_OK);
+	presence_client_on_disconnect(fake.client, 7);
+	fake_clear(&fake);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(count_said(&fake, "setStatus"), 1);
+	/* The plugin shows: what follows needs no birth message. */
+	assert_true(fake_answer(&fake, "setStatus", NULL));
+	assert_int_equal(fake.done_count, 0);
+	fake_clear(&fake);
+	assert_int_equal(presence_client_clear_status(fake.client, NULL, NULL), 0);
+	assert_int_equal(fake.sent_count, 1);
+	assert_true(said(&fake, 0, "clearStatus"));
+	fake_end(&fake);
+}
+
+static void test_answers(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_int_equal(presence_client_clear_override(fake.client, NULL, NULL, fake_done, &fake),
+		PRESENCE_CLIENT_ENOTCONN);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_command(fake.client,
+				 "{\"command\":\"kick\",\"clientid\":\"x\"}", fake_done, &fake),
+		0);
+	assert_true(fake_answer(&fake, "kick", "only admins may"));
+	assert_int_equal(fake.done, PRESENCE_CLIENT_ECOMMAND);
+	assert_string_equal(fake.done_words, "only admins may");
+	/* Once is enough; and somebody else's is nobody's here. */
+	assert_false(fake_answer(&fake, "kick", NULL));
+	assert_false(fake_message(&fake, RESPONSE,
+		"{\"responses\":[{\"command\":\"kick\",\"correlationData\":\"mine\",\"data\":{}}]}",
+		false));
+	assert_int_equal(fake.done_count, 1);
+	/* What it said by itself is told once. */
+	assert_true(fake_answer(&fake, "heartbeat", "nobody is tracked"));
+	assert_true(fake_answer(&fake, "clearStatus", "nobody is tracked"));
+	assert_int_equal(fake.problems, 1);
+	assert_string_equal(fake.problem, "heartbeat: nobody is tracked");
+	assert_int_equal(
+		presence_client_clear_override(fake.client, NULL, NULL, fake_done, &fake), 0);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_int_equal(fake.done_count, 2);
+	assert_int_equal(fake.done, PRESENCE_CLIENT_ELOST);
+	const char *const wrong[] = { "", "[]", "{\"command\":\"kick\"}", "{\"command\":\"no\"}",
+		"{\"command\":\"leave\",\"correlationData\":\"1\"}" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_int_equal(presence_client_command(fake.client, wrong[i], NULL, NULL),
+			PRESENCE_CLIENT_EINVAL);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(
+		presence_client_clear_override(fake.client, NULL, NULL, fake_done, &fake), 0);
+	fake_end(&fake);
+	assert_int_equal(fake.done, PRESENCE_CLIENT_ECANCELED);
+}
+
+static void test_no_answer(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 1);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(
+		presence_client_clear_override(fake.client, NULL, NULL, fake_done, &fake), 0);
+	tick_until(&fake, &fake.done_count, 1);
+	assert_int_equal(fake.done, PRESENCE_CLIENT_ETIMEDOUT);
+	fake_end(&fake);
+}
+
+static void test_leaving(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_int_equal(presence_client_leave(fake.client), PRESENCE_CLIENT_ENOTCONN);
+	presence_client_on_connect(fake.client, 0);
+	fake_clear(&fake);
+	assert_int_equal(presence_client_leave(fake.client), 0);
+	assert_int_equal(fake.sent_count, 2);
+	assert_true(said(&fake, 0, "leave"));
+	assert_string_equal(fake.sent[1].payload, "offline");
+	presence_client_on_disconnect(fake.client, 0);
+	assert_int_equal(fake.connections, 1); /* whoever leaves knows */
+	fake_end(&fake);
+}
+
+static void test_refused(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	presence_client_on_connect(fake.client, 5);
+	assert_int_equal(fake.connection, PRESENCE_CLIENT_EREFUSED);
+	assert_non_null(strstr(fake.connection_words, "not authorised"));
+	assert_int_equal(fake.sent_count, 0);
+	presence_client_on_disconnect(fake.client, 5); /* of the same */
+	assert_int_equal(fake.connections, 1);
+	presence_client_on_connect(fake.client, 135);
+	assert_non_null(strstr(fake.connection_words, "Not authorized"));
+	fake_end(&fake);
+}
+
+static void test_retries_spread(void **state)
+{
+	(void)state;
+	struct fake fake;
+	int64_t most = 0;
+	int below_half = 0;
+	fake_begin(&fake, true, 0);
+	for (int i = 0; i < 100; i++) {
+		presence_client_on_connect(fake.client, 0);
+		presence_client_on_disconnect(fake.client, 7);
+		int64_t retry_ms = presence_client_retry_ms(fake.client);
+		assert_in_range(retry_ms, 0, i == 0 ? 2000 : i == 1 ? 4000 : 60000);
+		below_half += retry_ms < 30000;
+		if (retry_ms > most)
+			most = retry_ms;
+		fake_clear(&fake);
+	}
+	/* A connection that does not last does not start them afresh; and they are anywhere. */
+	assert_in_range(most, 30000, 60000);
+	assert_in_range(below_half, 20, 90);
+	fake_end(&fake);
+}
+
+static void test_how_sure(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_int_equal(look(&fake, "u2").sure_ms, 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u2", "online", 5);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_OFFLINE);
+	int64_t then = look(&fake, "u2").sure_ms;
+	assert_true(then > 0);
+	/* Later, while all is well, it is sure of now; in doubt, of then; when it is lost, of the
+	 * last that was heard. */
+	struct timespec little = { .tv_nsec = 20000000 };
+	nanosleep(&little, NULL);
+	hear(&fake, "u4", "online", 6);
+	int64_t later = look(&fake, "u2").sure_ms;
+	assert_true(later >= then + 20);
+	nanosleep(&little, NULL);
+	assert_true(fake_message(
+		&fake, DIGEST, "{\"count\":7,\"xor\":\"0000000000000001\",\"rev\":9}", false));
+	assert_true(look(&fake, "u2").sure_ms < later);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_true(look(&fake, "u2").sure_ms < later);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_ONLINE);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+static void test_repairs_get_rarer(void **state)
+{
+	(void)state;
+	static const char wrong[] = "{\"count\":7,\"xor\":\"0000000000000001\",\"rev\":9}";
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	/* Nobody knows yet what is missing. */
+	for (int i = 0; i < 3; i++)
+		assert_true(fake_message(&fake, DIGEST, wrong, false));
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	/* Nor does it matter what is retained, unasked. */
+	for (int i = 0; i < 3; i++)
+		assert_true(fake_message(&fake, DIGEST, wrong, true));
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	for (int i = 0; i < 2; i++)
+		assert_true(fake_message(&fake, DIGEST, wrong, false));
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 2);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	/* It did not help: not again for 20 s. */
+	for (int i = 0; i < 5; i++)
+		assert_true(fake_message(&fake, DIGEST, wrong, false));
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 2);
+	assert_true(fake_message(&fake, DIGEST, NOTHING, false));
+	fake_end(&fake);
+}
+
+static void disagree_twice(struct fake *fake, const char *digest)
+{
+	for (int i = 0; i < 2; i++)
+		assert_true(fake_message(fake, DIGEST, digest, false));
+}
+
+static void test_a_repair_takes_back_what_is_gone(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	hear(&fake, "u2", "online", 6);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	/* Another question is under way: its answer tells nothing of what was asked after it. */
+	fake_clear(&fake);
+	assert_int_equal(presence_client_watch(fake.client, "device", NULL), 0);
+	assert_int_equal(count_said(&fake, "getPresence"), 1);
+	disagree_twice(&fake, "{\"count\":1,\"xor\":\"0000000000000001\",\"rev\":6}");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	assert_int_equal(count_said(&fake, "getPresence"), 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	hear(&fake, "u1", "online", 5);
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(count_said(&fake, "getPresence"), 2);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 1);
+	assert_string_equal(fake.told[0].record.id, "u2");
+	assert_true(fake.told[0].record.forgotten);
+	fake_end(&fake);
+}
+
+static void test_a_repair_of_everybody(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	fake_clear(&fake);
+	disagree_twice(&fake, NOTHING_BUT_NEWER);
+	assert_int_equal(fake_count(&fake, 's', "presence/+/+"), 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 1);
+	assert_true(fake.told[0].record.forgotten);
+	fake_end(&fake);
+}
+
+static void test_words_of_clients_count_only_without_plugin(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_true(fake_message(&fake, "presence/agent/ghost", "online", true));
+	assert_int_equal(look(&fake, "ghost").status, PRESENCE_CLIENT_ONLINE);
+	hear(&fake, "u1", "online", 3);
+	assert_true(fake_message(&fake, "presence/agent/u1", "offline", false));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	/* And what was taken before it showed is taken back. */
+	fake.told_count = 0;
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "ghost").status, PRESENCE_CLIENT_OFFLINE);
+	assert_int_equal(fake.told_count, 1);
+	assert_true(fake.told[0].record.forgotten);
+	fake_end(&fake);
+}
+
+static void test_watches(void **state)
+{
+	(void)state;
+	struct fake fake;
+	struct presence_client_record record;
+	struct presence_client_storage storage;
+	fake_begin(&fake, false, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_lookup(fake.client, "agent", "u1", &record, &storage),
+		PRESENCE_CLIENT_ENOENT);
+	assert_int_equal(presence_client_watch(fake.client, NULL, "u1"), PRESENCE_CLIENT_EINVAL);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_false(fake_message(&fake, "presence/agent/u2", "online", false));
+	/* A wider one has it in it, and gives it back. */
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u3"), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u3"), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	hear(&fake, "u1", "online", 3);
+	hear(&fake, "u2", "online", 4);
+	fake_clear(&fake);
+	assert_int_equal(presence_client_unwatch(fake.client, "agent", NULL), 0);
+	assert_int_equal(fake_count(&fake, 'u', "presence/agent/+"), 1);
+	assert_int_equal(fake_count(&fake, 'u', DIGEST), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u3"), 1);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	int known = 0;
+	assert_int_equal(presence_client_each(fake.client, count_record, &known), 1);
+	assert_int_equal(known, 1);
+	/* Of a new connection nothing is known yet. */
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_OFFLINE);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_UNKNOWN);
+	presence_client_on_connect(fake.client, 0);
+	fake.told_count = 0;
+	assert_int_equal(presence_client_lookup(fake.client, "agent", "u2", &record, &storage),
+		PRESENCE_CLIENT_ENOENT);
+	assert_int_equal(
+		presence_client_unwatch(fake.client, "agent", NULL), PRESENCE_CLIENT_ENOENT);
+	assert_int_equal(presence_client_unwatch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(fake_count(&fake, 'u', "presence/agent/u1"), 1);
+	assert_int_equal(fake.told_count, 0);
+	fake_end(&fake);
+}
+
+static void test_subscriptions(void **state)
+{
+	(void)state;
+	static const int granted = 0, refused = 128;
+	struct fake fake;
+	fake_begin(&fake, false, 1);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_false(presence_client_on_subscribe(fake.client, 60, 1, &granted));
+	/* Nobody answers commands, nor this: it cannot know. */
+	for (int i = 0; i < 5000 && count_said(&fake, "getPresence") < 4; i++) {
+		struct timespec little = { .tv_nsec = 1000000 };
+		(void)presence_client_tick(fake.client);
+		nanosleep(&little, NULL);
+	}
+	assert_true(count_said(&fake, "getPresence") >= 4);
+	int mid = fake_last(&fake, 's', "presence/agent/+")->mid;
+	assert_true(presence_client_on_subscribe(fake.client, mid, 1, &granted));
+	assert_false(presence_client_on_subscribe(fake.client, mid, 1, &granted));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_true(presence_client_on_subscribe(
+		fake.client, fake_last(&fake, 's', DIGEST)->mid, 1, &refused));
+	assert_int_equal(fake.problems, 1);
+	/* Both were answered: after a while that has to do. */
+	for (int i = 0; i < 5000 && look(&fake, "u1").status != PRESENCE_CLIENT_OFFLINE; i++) {
+		struct timespec little = { .tv_nsec = 1000000 };
+		(void)presence_client_tick(fake.client);
+		nanosleep(&little, NULL);
+	}
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	fake_end(&fake);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_what_a_connection_begins_with),
+		cmocka_unit_test(test_a_status_is_said_again),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_leaving),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_retries_spread),
+		cmocka_unit_test(test_how_sure),
+		cmocka_unit_test(test_repairs_get_rarer),
+		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
+		cmocka_unit_test(test_a_repair_of_everybody),
+		cmocka_unit_test(test_everybody_is_unknown_without_connection),
+		cmocka_unit_test(test_more_than_there_is_room_for),
+		cmocka_unit_test(test_typing_of_somebody_else),
+		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
+		cmocka_unit_test(test_watches),
+		cmocka_unit_test(test_subscriptions),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

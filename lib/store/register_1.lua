@@ -13,7 +13,7 @@ if (meta[1] and meta[1] ~= '1') or (meta[2] and meta[2] ~= partitions) then
 	return { 'MISMATCH', meta[1] or '', meta[2] or '' }
 end
 local lease = base .. 'lease:' .. node
-local before = holder_get()
+local before = holder_read(redis.call('HGET', base .. 'nodes', node))
 local ours = before and before.boot == boot
 if before and not ours and not take and before.state ~= 'leaving' then
 	local left = redis.call('PTTL', lease)

@@ -545,9 +545,9 @@ static void test_rights(void **state)
 	(void)state;
 	server_do(&server,
 		"ACL SETUSER writer on >secret ~presence:* -@all +evalsha +script|load "
-		"+info +type +hget +hmget +hset +hdel +hgetall +hkeys +hvals +exists +del "
-		"+pexpire +persist +pttl +set +zadd +zrem +sadd +srem +sscan +xadd +hscan "
-		"+hrandfield +zrange +zremrangebyscore");
+		"+info +type +hget +hmget +hset +hdel +hgetall +hlen +hvals +del +pexpire "
+		"+persist +pttl +set +zadd +zcard +zrem +sadd +scard +srem +sscan +xadd +xlen "
+		"+hscan +hrandfield +zrange +zremrangebyscore");
 	driver_init(&driver, &server, "b1");
 	driver.config.user = "writer";
 	driver.config.password = "secret";

@@ -30,12 +30,6 @@ enum presence_status device_shown(const struct presence *core, const struct devi
 	return contribution(core, device, false);
 }
 
-bool subject_is_hidden(const struct presence *core, const struct subject *subject)
-{
-	const struct override *override = subject_override(core, subject);
-	return override && override->what == PRESENCE_OVERRIDE_INVISIBLE;
-}
-
 /* The latest declaration among the devices that decide the status; NULL: none of them declared. */
 static const struct device *latest_declared(
 	const struct presence *core, const struct subject *subject, enum presence_status status)

@@ -139,6 +139,13 @@ void deadline_clear(struct deadlines *deadlines, struct pool *pool, uint32_t num
 	deadline->in = DEADLINE_NOWHERE;
 }
 
+void deadline_prefetch(const struct pool *pool, uint32_t number)
+{
+	const struct deadline *deadline = at(pool, number);
+	__builtin_prefetch(at(pool, deadline->next), 1);
+	__builtin_prefetch(at(pool, deadline->previous), 1);
+}
+
 uint32_t deadlines_first(const struct deadlines *deadlines, const struct pool *pool)
 {
 	uint32_t earliest = deadlines->tree;

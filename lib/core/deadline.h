@@ -41,6 +41,8 @@ struct deadlines {
 void deadline_set(struct deadlines *deadlines, struct pool *pool, uint32_t number, unsigned kind,
 	int64_t at_ms);
 void deadline_clear(struct deadlines *deadlines, struct pool *pool, uint32_t number);
+/* Soon it will be set or cleared: so its neighbours are fetched. */
+void deadline_prefetch(const struct pool *pool, uint32_t number);
 /* The earliest; 0: none. */
 uint32_t deadlines_first(const struct deadlines *deadlines, const struct pool *pool);
 

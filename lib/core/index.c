@@ -33,68 +33,73 @@ static struct index_page *page_create(uint32_t count, uint32_t depth)
 }
 
 /* What is left of hash behind the bits that the whole page shares, as a fraction of the page. */
-static uint32_t home_of(const struct index_page *page, uint32_t hash)
+static uint32_t home_of(uint32_t slots, uint32_t depth, uint32_t hash)
 {
-	uint32_t rest = page->depth < HASH_BITS ? hash << page->depth : 0;
-	return (uint32_t)((uint64_t)rest * page->slots >> HASH_BITS);
+	uint32_t rest = depth < HASH_BITS ? hash << depth : 0;
+	return (uint32_t)((uint64_t)rest * slots >> HASH_BITS);
 }
 
-static uint32_t behind(const struct index_page *page, uint32_t place)
+static uint32_t behind(uint32_t slots, uint32_t place)
 {
-	return place + 1 < page->slots ? place + 1 : 0;
+	return place + 1 < slots ? place + 1 : 0;
 }
 
-static size_t page_number(const struct index *index, uint32_t hash)
+static size_t entry_number(const struct index *index, uint32_t hash)
 {
 	return (size_t)((uint64_t)hash >> (HASH_BITS - index->depth));
 }
 
-static struct index_page *page_of(const struct index *index, uint32_t hash)
+static const struct index_entry *entry_of(const struct index *index, uint32_t hash)
 {
-	return index->pages[page_number(index, hash)];
+	return &index->entries[entry_number(index, hash)];
 }
 
 static void page_insert(struct index_page *page, struct index_slot slot)
 {
-	uint32_t place = home_of(page, slot.hash);
+	uint32_t place = home_of(page->slots, page->depth, slot.hash);
 	while (page->slot[place].number)
-		place = behind(page, place);
+		place = behind(page->slots, place);
 	page->slot[place] = slot;
 	page->count++;
 }
 
-int index_init(struct index *index)
-{
-	*index = (struct index){ .pages = malloc(sizeof(*index->pages)) };
-	if (!index->pages)
-		return PRESENCE_ENOMEM;
-	index->pages[0] = page_create(0, 0);
-	return index->pages[0] ? PRESENCE_OK : PRESENCE_ENOMEM;
-}
-
-/* How many places in a row of index->pages hold page. */
+/* How many entries in a row lead to page. */
 static size_t span_of(const struct index *index, const struct index_page *page)
 {
 	return (size_t)1 << (index->depth - page->depth);
 }
 
-void index_finish(struct index *index)
-{
-	size_t end = index->pages ? (size_t)1 << index->depth : 0, next;
-	for (size_t i = 0; i < end; i = next) {
-		struct index_page *page = index->pages[i];
-		next = page ? i + span_of(index, page) : end;
-		free(page);
-	}
-	free(index->pages);
-}
-
 /* page takes the place of those that hash chooses, as far as its depth goes. */
 static void page_place(struct index *index, uint32_t hash, struct index_page *page)
 {
-	size_t span = span_of(index, page), first = page_number(index, hash) & ~(span - 1);
+	size_t span = span_of(index, page), first = entry_number(index, hash) & ~(span - 1);
 	for (size_t i = first; i < first + span; i++)
-		index->pages[i] = page;
+		index->entries[i] = (struct index_entry){ page, page->slots, page->depth };
+}
+
+int index_init(struct index *index)
+{
+	struct index_page *page = page_create(0, 0);
+	*index = (struct index){ .entries = malloc(sizeof(*index->entries)) };
+	if (!page || !index->entries) {
+		free(page);
+		free(index->entries);
+		index->entries = NULL;
+		return PRESENCE_ENOMEM;
+	}
+	page_place(index, 0, page);
+	return PRESENCE_OK;
+}
+
+void index_finish(struct index *index)
+{
+	size_t end = index->entries ? (size_t)1 << index->depth : 0;
+	for (size_t i = 0; i < end;) {
+		struct index_page *page = index->entries[i].page;
+		i += span_of(index, page);
+		free(page);
+	}
+	free(index->entries);
 }
 
 static int page_enlarge(struct index *index, uint32_t hash, struct index_page *page)
@@ -114,13 +119,13 @@ static int page_enlarge(struct index *index, uint32_t hash, struct index_page *p
 static int deepen(struct index *index)
 {
 	size_t count = (size_t)1 << index->depth;
-	struct index_page **pages = malloc(2 * count * sizeof(*pages));
-	if (!pages)
+	struct index_entry *entries = malloc(2 * count * sizeof(*entries));
+	if (!entries)
 		return PRESENCE_ENOMEM;
 	for (size_t i = 0; i < 2 * count; i++)
-		pages[i] = index->pages[i / 2];
-	free(index->pages);
-	index->pages = pages;
+		entries[i] = index->entries[i / 2];
+	free(index->entries);
+	index->entries = entries;
 	index->depth++;
 	return PRESENCE_OK;
 }
@@ -159,7 +164,7 @@ static bool may_split(const struct index *index, const struct index_page *page)
 int index_reserve(struct index *index, uint32_t hash)
 {
 	for (;;) {
-		struct index_page *page = page_of(index, hash);
+		struct index_page *page = entry_of(index, hash)->page;
 		if (!is_full(page))
 			return PRESENCE_OK;
 		bool split = page->count >= COUNT_MAX && may_split(index, page);
@@ -171,7 +176,7 @@ int index_reserve(struct index *index, uint32_t hash)
 
 void index_insert(struct index *index, uint32_t hash, uint32_t number)
 {
-	struct index_page *page = page_of(index, hash);
+	struct index_page *page = entry_of(index, hash)->page;
 	assert(number && !is_full(page));
 	page_insert(page, (struct index_slot){ hash, number });
 	index->count++;
@@ -182,10 +187,10 @@ static void close_hole(struct index_page *page, uint32_t hole)
 {
 	uint32_t place = hole;
 	for (;;) {
-		place = behind(page, place);
+		place = behind(page->slots, place);
 		if (!page->slot[place].number)
 			break;
-		uint32_t home = home_of(page, page->slot[place].hash);
+		uint32_t home = home_of(page->slots, page->depth, page->slot[place].hash);
 		bool is_between = hole < place ? hole < home && home <= place
 					       : hole < home || home <= place;
 		if (is_between)
@@ -198,11 +203,12 @@ static void close_hole(struct index_page *page, uint32_t hole)
 
 void index_remove(struct index *index, uint32_t hash, uint32_t number)
 {
-	struct index_page *page = page_of(index, hash);
-	uint32_t place = home_of(page, hash);
+	const struct index_entry *entry = entry_of(index, hash);
+	struct index_page *page = entry->page;
+	uint32_t place = home_of(entry->slots, entry->depth, hash);
 	while (page->slot[place].number != number) {
 		assert(page->slot[place].number);
-		place = behind(page, place);
+		place = behind(entry->slots, place);
 	}
 	close_hole(page, place);
 	page->count--;
@@ -211,9 +217,8 @@ void index_remove(struct index *index, uint32_t hash, uint32_t number)
 
 static uint32_t search_on(struct index_search *search)
 {
-	const struct index_page *page = search->page;
-	for (;; search->place = behind(page, search->place)) {
-		const struct index_slot *slot = &page->slot[search->place];
+	for (;; search->place = behind(search->slots, search->place)) {
+		const struct index_slot *slot = &search->slot[search->place];
 		if (!slot->number || slot->hash == search->hash)
 			return slot->number;
 	}
@@ -221,30 +226,33 @@ static uint32_t search_on(struct index_search *search)
 
 uint32_t index_first(const struct index *index, uint32_t hash, struct index_search *search)
 {
-	search->page = page_of(index, hash);
+	const struct index_entry *entry = entry_of(index, hash);
+	search->slot = entry->page->slot;
+	search->slots = entry->slots;
 	search->hash = hash;
-	search->place = home_of(search->page, hash);
+	search->place = home_of(entry->slots, entry->depth, hash);
 	return search_on(search);
 }
 
 uint32_t index_next(struct index_search *search)
 {
-	search->place = behind(search->page, search->place);
+	search->place = behind(search->slots, search->place);
 	return search_on(search);
 }
 
 void index_prefetch(const struct index *index, uint32_t hash)
 {
-	const struct index_page *page = page_of(index, hash);
-	__builtin_prefetch(&page->slot[home_of(page, hash)]);
+	const struct index_entry *entry = entry_of(index, hash);
+	__builtin_prefetch(entry->page, 1); /* its count will change too */
+	__builtin_prefetch(&entry->page->slot[home_of(entry->slots, entry->depth, hash)], 1);
 }
 
 bool index_at_or_above(const struct index *index, uint32_t *hash)
 {
 	size_t end = (size_t)1 << index->depth;
-	size_t i = page_number(index, *hash);
+	size_t i = entry_number(index, *hash);
 	while (i < end) {
-		const struct index_page *page = index->pages[i];
+		const struct index_page *page = index->entries[i].page;
 		const struct index_slot *lowest = NULL;
 		for (uint32_t place = 0; place < page->slots; place++) {
 			const struct index_slot *slot = &page->slot[place];
@@ -265,8 +273,8 @@ void index_each(
 	const struct index *index, void (*visit)(uint32_t number, void *context), void *context)
 {
 	size_t end = (size_t)1 << index->depth;
-	for (size_t i = 0; i < end; i += span_of(index, index->pages[i])) {
-		const struct index_page *page = index->pages[i];
+	for (size_t i = 0; i < end; i += span_of(index, index->entries[i].page)) {
+		const struct index_page *page = index->entries[i].page;
 		for (uint32_t place = 0; place < page->slots; place++)
 			if (page->slot[place].number)
 				visit(page->slot[place].number, context);

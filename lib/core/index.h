@@ -23,16 +23,23 @@ struct index_page {
 	struct index_slot slot[];
 };
 
+/* Says where to look in page, so that the first of it that is touched is the slot looked for. */
+struct index_entry {
+	struct index_page *page;
+	uint32_t slots, depth; /* of page */
+};
+
 struct index {
-	struct index_page **pages; /* by the first depth bits of a hash; neighbours may share one */
+	struct index_entry
+		*entries; /* by the first depth bits of a hash; neighbours may share a page */
 	uint32_t depth;
 	size_t count;
 };
 
 /* Where a search is. */
 struct index_search {
-	const struct index_page *page;
-	uint32_t hash, place;
+	const struct index_slot *slot; /* of the page */
+	uint32_t slots, hash, place;
 };
 
 /* PRESENCE_ENOMEM, or 0. */

@@ -153,6 +153,7 @@ static int arrival_check(
 		arrival->evicted = subject_offline_longest(core);
 		return arrival->evicted ? PRESENCE_OK : PRESENCE_ESUBJECTS;
 	}
+	deadline_prefetch(&core->pool, DUE_NUMBER(subject, arrival->subject->self));
 	arrival->device = device_find(core, arrival->subject, event->device);
 	if (!arrival->device && device_count(core, arrival->subject) >= core->config.devices_max)
 		return PRESENCE_EDEVICES;
@@ -305,6 +306,7 @@ int session_disconnect(
 	struct session *session = session_find(core, event->token);
 	if (!session || !session->live)
 		return PRESENCE_ENOENT;
+	index_prefetch(&core->clients, index_hash(session->client_hash));
 	/* A silent one is down already: it neither lingers nor was it seen. */
 	if (!session->silent)
 		note_end(core, session, event);

@@ -18,7 +18,7 @@ static uint64_t little_endian(const uint8_t bytes[8])
 	return value;
 }
 
-static void rounds(uint64_t v[4], int count)
+static inline void rounds(uint64_t v[4], int count)
 {
 	while (count-- > 0) {
 		v[0] += v[1];
@@ -34,7 +34,7 @@ static void rounds(uint64_t v[4], int count)
 	}
 }
 
-static void absorb(struct siphash *hash, uint64_t word)
+static inline void absorb(struct siphash *hash, uint64_t word)
 {
 	hash->v[3] ^= word;
 	rounds(hash->v, COMPRESSION_ROUNDS);
@@ -50,16 +50,24 @@ void siphash_init(struct siphash *hash, const uint8_t key[16])
 	};
 }
 
+static void update_byte(struct siphash *hash, uint8_t byte)
+{
+	hash->tail |= (uint64_t)byte << 8 * (hash->length++ % 8);
+	if (hash->length % 8 == 0) {
+		absorb(hash, hash->tail);
+		hash->tail = 0;
+	}
+}
+
 void siphash_update(struct siphash *hash, const void *data, size_t length)
 {
-	const uint8_t *bytes = data;
-	for (size_t i = 0; i < length; i++) {
-		hash->tail |= (uint64_t)bytes[i] << 8 * (hash->length++ % 8);
-		if (hash->length % 8 == 0) {
-			absorb(hash, hash->tail);
-			hash->tail = 0;
-		}
-	}
+	const uint8_t *bytes = data, *end = bytes + length;
+	while (bytes < end && hash->length % 8)
+		update_byte(hash, *bytes++);
+	for (; end - bytes >= 8; bytes += 8, hash->length += 8)
+		absorb(hash, little_endian(bytes));
+	while (bytes < end)
+		update_byte(hash, *bytes++);
 }
 
 uint64_t siphash_finish(struct siphash *hash)

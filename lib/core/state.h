@@ -154,45 +154,44 @@ struct presence {
 	uint32_t gone_subject, gone_device, gone_override, gone_activity, gone_note;
 };
 
-/* pool.c's memory, as what it is. NULL for 0. */
-static inline struct role *role_at(const struct presence *core, uint32_t number)
-{
-	return pool_at(&core->pool, number);
-}
+/* role_at() and its like: the pool's memory as what it is. NULL for 0. */
+#define OBJECT_AT(type)                                                                    \
+	static inline struct type *type##_at(const struct presence *core, uint32_t number) \
+	{                                                                                  \
+		return pool_at(&core->pool, number);                                       \
+	}
+OBJECT_AT(role)
+OBJECT_AT(subject)
+OBJECT_AT(device)
+OBJECT_AT(session)
+OBJECT_AT(override)
+OBJECT_AT(activity)
+#undef OBJECT_AT
 
-static inline struct subject *subject_at(const struct presence *core, uint32_t number)
-{
-	return pool_at(&core->pool, number);
-}
-
+/* NULL: it never had any. */
 static inline struct extras *extras_of(const struct presence *core, const struct subject *subject)
 {
 	return pool_at(&core->pool, subject->extras);
 }
 
-static inline struct device *device_at(const struct presence *core, uint32_t number)
-{
-	return pool_at(&core->pool, number);
-}
-
-static inline struct session *session_at(const struct presence *core, uint32_t number)
-{
-	return pool_at(&core->pool, number);
-}
-
-static inline struct override *override_at(const struct presence *core, uint32_t number)
-{
-	return pool_at(&core->pool, number);
-}
-
-static inline struct activity *activity_at(const struct presence *core, uint32_t number)
-{
-	return pool_at(&core->pool, number);
-}
-
 static inline const char *text_at(const struct presence *core, uint32_t number)
 {
 	return pool_at(&core->pool, number);
+}
+
+/* NULL: none. */
+static inline struct override *subject_override(
+	const struct presence *core, const struct subject *subject)
+{
+	const struct extras *extras = extras_of(core, subject);
+	return extras ? override_at(core, extras->override) : NULL;
+}
+
+/* Nothing that happens to it may be seen. */
+static inline bool subject_is_hidden(const struct presence *core, const struct subject *subject)
+{
+	const struct override *override = subject_override(core, subject);
+	return override && override->what == PRESENCE_OVERRIDE_INVISIBLE;
 }
 
 /* An index knows a keyed hash by half of its bits. */
@@ -218,9 +217,6 @@ void aggregate(
 enum presence_status device_rank(const struct presence *core, const struct device *device);
 /* The same as seen this moment, without grace. */
 enum presence_status device_shown(const struct presence *core, const struct device *device);
-/* Nothing that happens to it may be seen. */
-bool subject_is_hidden(const struct presence *core, const struct subject *subject);
-
 /* role.c */
 /* NULL: nobody of this role is known. */
 struct role *role_find(const struct presence *core, const char *name);
@@ -241,8 +237,6 @@ struct subject *subject_add(
 void subject_take_back(struct presence *core, struct subject *subject);
 /* Frees it. */
 void subject_destroy(struct presence *core, struct subject *subject);
-/* What said of it by an override or NULL. */
-struct override *subject_override(const struct presence *core, const struct subject *subject);
 /* NULL when out of memory. */
 struct extras *subject_extras(struct presence *core, struct subject *subject);
 /* The subject that is offline longest and need not be remembered; NULL: none. */

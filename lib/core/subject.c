@@ -70,12 +70,6 @@ struct extras *subject_extras(struct presence *core, struct subject *subject)
 	return extras_of(core, subject);
 }
 
-struct override *subject_override(const struct presence *core, const struct subject *subject)
-{
-	const struct extras *extras = extras_of(core, subject);
-	return extras ? override_at(core, extras->override) : NULL;
-}
-
 uint64_t note_hash(const struct presence *core, const char *note)
 {
 	return note ? state_hash(core, note, "") | 1 : 0; /* 0 is none */

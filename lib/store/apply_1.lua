@@ -8,17 +8,17 @@
 -- OK, mark, highest rev | DUP, mark, 0 | FENCED, boot, host, pid | LOST
 -- TYPE, then number (0: a key that all need), type and name of each key that is not ours
 local FIELDS, START = 20, 10
-local count, first = (#ARGV - START) / FIELDS, number_of(ARGV[10])
+local count, first = (#ARGV - START) / FIELDS, number[ARGV[10]]
 
 local function contribution(at)
 	return { name = ARGV[at + 2], role = ARGV[at + 3], id = ARGV[at + 4],
-		device = ARGV[at + 5], field = ARGV[at + 6], rank = number_of(ARGV[at + 7]),
-		seen = number_of(ARGV[at + 8]), device_note = ARGV[at + 9],
-		status = WORD[number_of(ARGV[at + 10])], previous = WORD[number_of(ARGV[at + 11])],
-		since = number_of(ARGV[at + 12]), last_seen = number_of(ARGV[at + 13]),
-		rev = number_of(ARGV[at + 14]), reason = ARGV[at + 15], source = ARGV[at + 16],
-		note = ARGV[at + 17], till = number_of(ARGV[at + 18]), retain = ARGV[at + 19],
-		at = number_of(ARGV[at + 20]) }
+		device = ARGV[at + 5], field = ARGV[at + 6], rank = number[ARGV[at + 7]],
+		seen = number[ARGV[at + 8]], device_note = ARGV[at + 9],
+		status = WORD[number[ARGV[at + 10]]], previous = WORD[number[ARGV[at + 11]]],
+		since = number[ARGV[at + 12]], last_seen = number[ARGV[at + 13]],
+		rev = number[ARGV[at + 14]], reason = ARGV[at + 15], source = ARGV[at + 16],
+		note = ARGV[at + 17], till = number[ARGV[at + 18]], retain = ARGV[at + 19],
+		at = number[ARGV[at + 20]] }
 end
 
 -- Reads what is needed anyway, of all of them; whatever is not ours shows by its answer.
@@ -52,13 +52,13 @@ local function activity(c)
 	local _, fits = key_type(key, 'zset')
 	if not fits then return end
 	if c.rank > 0 then
-		redis.call('ZADD', key, text(c.seen), c.name)
+		redis.call('ZADD', key, text[c.seen], c.name)
 	else
 		redis.call('ZREM', key, c.name)
 	end
-	redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+	redis.call('ZREMRANGEBYSCORE', key, '-inf', text[now])
 	local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-	if last then redis.call('PEXPIRE', key, text(tonumber(last) - now)) end
+	if last then redis.call('PEXPIRE', key, text[tonumber(last) - now]) end
 end
 
 local KINDS = { s = contribute, o = override, f = forget, t = activity }

@@ -10,26 +10,22 @@
 local base = string.sub(KEYS[1], 1, -5)
 local node, boot = ARGV[1], ARGV[2]
 
--- Lua's `..` would round: 15 digits are not enough for a rev. Formatting costs as much as a small
--- command, so what has been a text in this call stays one.
-local texts = {}
-local function text(number)
-	local known = texts[number]
-	if known then return known end
-	known = string.format('%.0f', number)
-	if number == number then texts[number] = known end
-	return known
-end
+-- text[number], number[text]. Lua's `..` would round: 15 digits are not enough for a rev. Either way
+-- costs as much as a small command, so what was told once in a call stays. number is for ARGV
+-- only, where numbers are written as text writes them.
+local text = setmetatable({}, { __index = function(known, value)
+	local digits = string.format('%.0f', value)
+	if value == value then known[value] = digits end
+	return digits
+end })
+local number = setmetatable({}, { __index = function(known, digits)
+	local value = tonumber(digits)
+	known[digits], text[value] = value, digits
+	return value
+end })
 
--- A number out of ARGV, which is written as text() would.
-local function number_of(argument)
-	local number = tonumber(argument)
-	texts[number] = argument
-	return number
-end
-
-local epoch, gen, now = number_of(ARGV[3]), number_of(ARGV[4]), number_of(ARGV[5])
-local acked = number_of(ARGV[6])
+local epoch, gen, now = number[ARGV[3]], number[ARGV[4]], number[ARGV[5]]
+local acked = number[ARGV[6]]
 
 local shared = {
 	{ base .. 'meta', 'hash' }, { base .. 'nodes', 'hash' }, { base .. 'lease:' .. node, 'string' },
@@ -73,8 +69,8 @@ local function holder_read(value)
 end
 
 local function holder_set(h)
-	redis.call('HSET', base .. 'nodes', node, table.concat({ '1', h.boot, text(h.epoch),
-		text(h.mark), h.state, h.pid, h.host, h.version }, '|'))
+	redis.call('HSET', base .. 'nodes', node, table.concat({ '1', h.boot, text[h.epoch],
+		text[h.mark], h.state, h.pid, h.host, h.version }, '|'))
 end
 
 -- Whose turn it is: nil, the holder, meta.rev and how many overrides there are, or the reply that

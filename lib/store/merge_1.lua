@@ -130,18 +130,18 @@ end
 
 local function differs(r, old)
 	return old.status and (old.status ~= r.status or old.previous ~= r.previous or
-		old.since ~= r.since or old.devices ~= text(r.devices) or old.note ~= r.note or
-		old.till ~= text(r.till))
+		old.since ~= r.since or old.devices ~= text[r.devices] or old.note ~= r.note or
+		old.till ~= text[r.till])
 end
 
 -- How many fields were not there before.
 local function fields_write(key, c, r)
 	local added = redis.call('HSET', key, 'v', '1', 'role', c.role, 'id', c.id, 'status', r.status,
 		'previous', r.previous, 'reason', c.reason, 'source', r.source,
-		'devices', text(r.devices), 'since', text(r.since), 'last_seen', text(r.last_seen),
-		'rev', text(r.rev), 'node', node)
+		'devices', text[r.devices], 'since', text[r.since], 'last_seen', text[r.last_seen],
+		'rev', text[r.rev], 'node', node)
 	if r.note ~= '' then added = added + redis.call('HSET', key, 'note', r.note) end
-	if r.till > 0 then added = added + redis.call('HSET', key, 'until', text(r.till)) end
+	if r.till > 0 then added = added + redis.call('HSET', key, 'until', text[r.till]) end
 	return added
 end
 
@@ -177,12 +177,11 @@ local function is_silent(c, r, old, old_rev)
 	return old().status == 'offline' and not differs(r, old())
 end
 
--- Its place among the subjects of this node.
-local function node_write(c, r, old, devices)
+-- Its place among the subjects of this node. last: who wrote the record before, or false.
+local function node_write(c, last, devices)
 	members[c.name] = true
 	-- Another node had the subject last and has nothing of it up: it is ours now.
-	local last = old().node
-	if r.devices > 0 and last and last ~= node then
+	if last and last ~= node then
 		for field in pairs(devices) do
 			if string.sub(field, 1, #last + 3) == 'd:' .. last .. '/' then return end
 		end
@@ -192,17 +191,17 @@ end
 
 local function event_write(c, r, seq, contribution, old_rev)
 	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'set', 'node', node, 'boot', boot,
-		'epoch', text(epoch), 'seq', text(seq), 'role', c.role, 'id', c.id, 'device', c.device,
+		'epoch', text[epoch], 'seq', text[seq], 'role', c.role, 'id', c.id, 'device', c.device,
 		'contribution', contribution, 'status', r.status, 'previous', r.previous,
-		'reason', c.reason, 'source', r.source, 'devices', text(r.devices),
-		'since', text(r.since), 'last_seen', text(r.last_seen), 'rev', text(r.rev),
-		'prev_rev', text(old_rev), 'note', r.note, 'until', text(r.till))
+		'reason', c.reason, 'source', r.source, 'devices', text[r.devices],
+		'since', text[r.since], 'last_seen', text[r.last_seen], 'rev', text[r.rev],
+		'prev_rev', text[old_rev], 'note', r.note, 'until', text[r.till])
 end
 
 local function entry_of(c)
 	if c.device == '' then return '' end
-	return '1|' .. text(epoch) .. '|' .. text(c.rank) .. '|' .. text(c.rev) .. '|' ..
-		text(c.seen) .. '|' .. c.device_note
+	return '1|' .. text[epoch] .. '|' .. text[c.rank] .. '|' .. text[c.rev] .. '|' ..
+		text[c.seen] .. '|' .. c.device_note
 end
 
 -- Puts c's device into devices, or takes it out. Says whether that changes what it contributes;
@@ -240,12 +239,12 @@ local function state_write(c, key, rev, devices, entry, mortal)
 	end
 	if entry ~= '' and c.rank > 0 then
 		if rev > 0 then
-			redis.call('HSET', key, own .. c.field, entry, 'rev', text(rev))
+			redis.call('HSET', key, own .. c.field, entry, 'rev', text[rev])
 		else
 			redis.call('HSET', key, own .. c.field, entry)
 		end
 	elseif rev > 0 then
-		redis.call('HSET', key, 'rev', text(rev))
+		redis.call('HSET', key, 'rev', text[rev])
 	end
 	if next(devices) == nil then
 		redis.call('PEXPIRE', key, c.retain)
@@ -276,12 +275,14 @@ local function contribute(c, seq)
 		event_write(c, r, seq, entry, old_rev)
 	end
 	local silent = is_silent(c, r, old, old_rev)
+	-- With a device of it up before, it is among this node's subjects.
+	local joins = count == theirs
+	local last = joins and r.devices > 0 and length ~= 0 and redis.call('HGET', subject, 'node')
 	if not silent then
 		score_set(c.name, r.status ~= 'offline' and r.last_seen)
 		record_write(subject, c, r, length)
 	end
-	-- With a device of it up before, it is among this node's subjects.
-	if count == theirs then node_write(c, r, old, devices) end
+	if joins then node_write(c, last, devices) end
 	state_write(c, key, silent and not old().status and 0 or r.rev, devices, entry, mortal)
 	return devices
 end
@@ -302,8 +303,8 @@ end
 local function override_write(name, role, id, o, seq)
 	override_store(name, o)
 	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'override', 'node', node,
-		'boot', boot, 'epoch', text(epoch), 'seq', text(seq), 'role', role, 'id', id,
-		'status', o.word, 'note', o.note, 'until', text(o.till), 'rev', text(o.rev))
+		'boot', boot, 'epoch', text[epoch], 'seq', text[seq], 'role', role, 'id', id,
+		'status', o.word, 'note', o.note, 'until', text[o.till], 'rev', text[o.rev])
 end
 
 -- What is said of the subject as a whole: the newest counts, whoever said it; a node speaks in order.
@@ -352,8 +353,8 @@ local function forget(c, seq)
 	score_set(c.name, false)
 	meta_rev = math.max(c.rev, meta_rev + 1)
 	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'forget', 'node', node, 'boot', boot,
-		'epoch', text(epoch), 'seq', text(seq), 'role', c.role, 'id', c.id,
-		'rev', text(meta_rev), 'prev_rev', text(old_rev))
+		'epoch', text[epoch], 'seq', text[seq], 'role', c.role, 'id', c.id,
+		'rev', text[meta_rev], 'prev_rev', text[old_rev])
 end
 
 local function merge_begin(rev, overrides)
@@ -369,7 +370,7 @@ local function merge_end()
 		local up, down = {}, {}
 		for id, score in pairs(of) do
 			if score then
-				up[#up + 1] = text(score)
+				up[#up + 1] = text[score]
 				up[#up + 1] = id
 			else
 				down[#down + 1] = id
@@ -385,5 +386,5 @@ local function merge_end()
 	end
 	call_with('SADD', base .. 'node:' .. node, mine)
 	call_with('SREM', base .. 'node:' .. node, others)
-	redis.call('HSET', KEYS[1], 'rev', text(meta_rev))
+	redis.call('HSET', KEYS[1], 'rev', text[meta_rev])
 end

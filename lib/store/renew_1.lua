@@ -10,6 +10,6 @@ if h.state ~= ARGV[8] then
 	h.state = ARGV[8]
 	holder_set(h)
 	redis.call('XADD', base .. 'events', 'MAXLEN', '~', ARGV[9], '*', 't', 'node', 'node', node,
-		'boot', boot, 'epoch', text(epoch), 'state', h.state)
+		'boot', boot, 'epoch', text[epoch], 'state', h.state)
 end
 return { 'OK' }

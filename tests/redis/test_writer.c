@@ -224,6 +224,28 @@ static void test_continuity(void **state)
 	driver_stop(&two);
 }
 
+/* Who is somewhere else now is among the subjects of that node, also when the one before knew best
+ * how the record was to be. */
+static void test_moved(void **state)
+{
+	struct driver one, two;
+	(void)state;
+	begin(&one, "b1", 1);
+	begin(&two, "b2", 2);
+	up(&one, "u1", "a");
+	driver_settle(&one);
+	down(&one, "u1", "a");
+	driver_settle(&one);
+	assert_redis("SCARD", "node:b1", "1");
+	pass(&two, 1000);
+	up(&two, "u1", "b");
+	driver_settle(&two);
+	assert_redis("SCARD", "node:b1", "0");
+	assert_redis("SMEMBERS", "node:b2", "agent/u1");
+	driver_stop(&one);
+	driver_stop(&two);
+}
+
 static void test_rev(void **state)
 {
 	struct driver driver;
@@ -686,6 +708,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_formats),
 		TEST(test_continuity),
+		TEST(test_moved),
 		TEST(test_rev),
 		TEST(test_wrong_type),
 		TEST(test_shared_wrong_type),

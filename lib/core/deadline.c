@@ -110,6 +110,9 @@ void deadline_set(struct deadlines *deadlines, struct pool *pool, uint32_t numbe
 {
 	struct deadline *deadline = at(pool, number);
 	assert(kind < DEADLINE_KINDS);
+	/* As it is already: out of its list it might not come back into it. */
+	if (deadline->in && deadline->kind == kind && when_ms(deadline->at) == at_ms)
+		return;
 	deadline_clear(deadlines, pool, number);
 	deadline->at = when_of(at_ms);
 	deadline->kind = (uint8_t)kind;

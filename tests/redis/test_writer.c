@@ -246,6 +246,42 @@ static void test_moved(void **state)
 	driver_stop(&two);
 }
 
+/* One goes at once; what follows soon goes together. */
+static void test_linger(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver.config.linger_ms = 2;
+	driver_settle(&driver);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "3"); /* gen, node, set */
+	up(&driver, "u2", "a");
+	driver_settle(&driver);
+	up(&driver, "u3", "a");
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "3");
+	assert_int_equal(redis_writer_deadline(driver.writer), driver.now_ms + 2);
+	pass(&driver, 2);
+	uint64_t before = driver.executed;
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "5");
+	assert_int_equal(driver.executed, before + 1);
+	for (int i = 0; i < REDIS_BATCH_MAX; i++) { /* full: at once */
+		char id[16];
+		(void)snprintf(id, sizeof(id), "v%d", i);
+		up(&driver, id, "a");
+	}
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "261");
+	up(&driver, "u4", "a"); /* leaving: at once too */
+	mailbox_leave(driver.box);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u4 status", "online");
+	driver_stop(&driver);
+}
+
 static void test_rev(void **state)
 {
 	struct driver driver;
@@ -708,6 +744,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_formats),
 		TEST(test_continuity),
+		TEST(test_linger),
 		TEST(test_moved),
 		TEST(test_rev),
 		TEST(test_wrong_type),

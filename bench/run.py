@@ -333,6 +333,14 @@ def report_core(arguments):
     return "## Core\n\n" + done.stdout
 
 
+def report_redis(arguments):
+    sizes = ["1000", "10000"] + ([] if arguments.quick else ["100000", "1000000"])
+    progress("the script of Redis: " + ", ".join(sizes) + " subjects")
+    done = subprocess.run([arguments.build / "bench/redis_bench", *sizes], text=True, check=True,
+                          stdout=subprocess.PIPE, timeout=600)
+    return "## Script of Redis\n\n" + done.stdout
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=lambda path: Path(path).resolve(), required=True)
@@ -345,7 +353,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parts = ["# Results\n", machine() + " How to read them: [README.md](README.md).\n"]
     with tempfile.TemporaryDirectory(prefix="presence-bench-") as folder:
-        parts += [report_core(arguments), report_brokers(arguments, Path(folder))]
+        parts += [report_core(arguments), report_redis(arguments),
+                  report_brokers(arguments, Path(folder))]
     text = "\n".join(parts)
     print(text)
     if arguments.write:

@@ -13,7 +13,7 @@ usage: scripts/bench.sh [--quick] [--write]
 Builds the plugin as users do and measures it: the state machine by itself, and
 brokers of three versions under a steady load, each bare, with the plugin, and
 with the plugin and Redis. Prints tables; bench/README.md says how to read them.
-Takes about six minutes. Everything runs on loopback, in a temporary folder.
+Takes about nine minutes. Everything runs on loopback, in a temporary folder.
 Fails when a transition is lost, comes twice or out of order.
 
   --quick   about a minute: few repetitions, and no core of a million devices

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/state.h"
@@ -9,19 +8,26 @@
  * it leaves. However often that changes, it is published at most once in PAUSE_MS. */
 enum { LIVES_MS = 5000, PAUSE_MS = 3000 };
 
-static struct activity *activity_find(const struct subject *subject, const char *conversation)
+static struct activity *first_of(const struct presence *core, const struct subject *subject)
 {
-	struct activity *activity = subject->activities;
+	const struct extras *extras = extras_of(core, subject);
+	return extras ? activity_at(core, extras->activities) : NULL;
+}
+
+static struct activity *activity_find(
+	const struct presence *core, const struct subject *subject, const char *conversation)
+{
+	struct activity *activity = first_of(core, subject);
 	while (activity && strcmp(activity->conversation, conversation))
-		activity = activity->next;
+		activity = activity_at(core, activity->next);
 	return activity;
 }
 
-static uint32_t activity_count(const struct subject *subject)
+static uint32_t activity_count(const struct presence *core, const struct subject *subject)
 {
 	uint32_t count = 0;
-	for (const struct activity *activity = subject->activities; activity;
-		activity = activity->next)
+	for (const struct activity *activity = first_of(core, subject); activity;
+		activity = activity_at(core, activity->next))
 		count++;
 	return count;
 }
@@ -30,42 +36,54 @@ static int activity_add(struct presence *core, struct subject *subject, const ch
 	struct activity **added)
 {
 	/* In as many conversations at once as there may be devices. */
-	if (activity_count(subject) >= core->config.devices_max)
+	if (activity_count(core, subject) >= core->config.devices_max)
 		return PRESENCE_ELIMIT;
-	size_t size = strlen(conversation) + 1;
-	struct activity *activity = calloc(1, sizeof(*activity) + size);
-	if (!activity || state_reserve(core)) {
-		free(activity);
+	struct extras *extras = subject_extras(core, subject);
+	if (!extras)
 		return PRESENCE_ENOMEM;
-	}
-	memcpy(activity->conversation, conversation, size);
-	activity->subject = subject;
+	uint32_t number = pool_take(&core->pool, SIZE_WITH(activity, conversation, conversation));
+	struct activity *activity = activity_at(core, number);
+	if (!activity)
+		return PRESENCE_ENOMEM;
+	memcpy(activity->conversation, conversation, strlen(conversation) + 1);
+	activity->self = number;
+	activity->subject = subject->self;
 	activity->published_ms = INT64_MIN / 2;
-	activity->due.kind = DUE_ACTIVITY;
-	activity->next = subject->activities;
-	subject->activities = activity;
-	core->waiting_users++;
+	activity->next = extras->activities;
+	extras->activities = number;
 	*added = activity;
 	return PRESENCE_OK;
 }
 
 void activity_remove(struct presence *core, struct activity *activity)
 {
-	struct activity **link = &activity->subject->activities;
-	while (*link != activity)
-		link = &(*link)->next;
+	uint32_t *link = &extras_of(core, subject_at(core, activity->subject))->activities;
+	while (*link != activity->self)
+		link = &activity_at(core, *link)->next;
 	*link = activity->next;
-	deadline_clear(&core->waiting, &activity->due);
-	core->waiting_users--;
+	deadline_clear(&core->waiting, &core->pool, DUE_NUMBER(activity, activity->self));
 	assert(!core->gone_activity);
-	core->gone_activity = activity;
+	core->gone_activity = activity->self;
+}
+
+void activity_free(struct presence *core, struct activity *activity)
+{
+	if (activity)
+		pool_give(&core->pool, activity->self,
+			SIZE_WITH(activity, conversation, activity->conversation));
+}
+
+static void wait(struct presence *core, struct activity *activity, int64_t at_ms)
+{
+	deadline_set(&core->waiting, &core->pool, DUE_NUMBER(activity, activity->self),
+		DUE_ACTIVITY, at_ms);
 }
 
 static void publish(struct presence *core, struct activity *activity, bool is_active,
 	const struct presence_event *event, struct presence_effects *effects)
 {
 	struct presence_effect *effect = effect_add(
-		core, effects, PRESENCE_ACTIVITY, activity->subject, event->now_ms);
+		core, effects, PRESENCE_ACTIVITY, subject_at(core, activity->subject), event);
 	activity->shown = is_active;
 	activity->shown_kind = activity->kind;
 	activity->published_ms = event->now_ms;
@@ -90,9 +108,9 @@ void activity_settle(struct presence *core, struct activity *activity,
 		is_news = false;
 	}
 	if (is_active && !is_news)
-		deadline_set(&core->waiting, &activity->due, activity->until_ms);
+		wait(core, activity, activity->until_ms);
 	else if (is_news || event->now_ms < may_publish_ms)
-		deadline_set(&core->waiting, &activity->due, may_publish_ms);
+		wait(core, activity, may_publish_ms);
 	else
 		activity_remove(core, activity);
 }
@@ -103,15 +121,17 @@ int activity_note(
 	struct session *session = session_find(core, event->token);
 	if (!session || !session->live || session->silent)
 		return PRESENCE_ENOENT;
-	struct subject *subject = session->device->subject;
-	struct activity *activity = activity_find(subject, event->conversation);
-	int err = session_seen(core, event, effects);
+	struct subject *subject = subject_at(core, device_at(core, session->device)->subject);
+	struct activity *activity = activity_find(core, subject, event->conversation);
 	/* Whom nobody may see types for nobody. */
-	if (err || subject_is_hidden(subject) || (!activity && !event->active))
-		return err;
-	if (!activity)
-		err = activity_add(core, subject, event->conversation, &activity);
-	if (err)
+	bool is_hidden = subject_is_hidden(core, subject);
+	if (!activity && event->active && !is_hidden) {
+		int err = activity_add(core, subject, event->conversation, &activity);
+		if (err)
+			return err;
+	}
+	int err = session_seen(core, event, effects);
+	if (err || is_hidden || !activity)
 		return err;
 	activity->token = event->token;
 	activity->active = event->active;
@@ -124,10 +144,11 @@ int activity_note(
 
 void activity_end(struct presence *core, struct subject *subject, uint64_t token, int64_t now_ms)
 {
-	for (struct activity *activity = subject->activities; activity; activity = activity->next) {
+	for (struct activity *activity = first_of(core, subject); activity;
+		activity = activity_at(core, activity->next)) {
 		if (token && activity->token != token)
 			continue;
 		activity->active = false;
-		deadline_set(&core->waiting, &activity->due, now_ms);
+		wait(core, activity, now_ms);
 	}
 }

@@ -1,48 +1,43 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <stddef.h>
-
 #include "core/merge.h"
 #include "core/state.h"
 
-static bool is_up(const struct device *device, bool lingering_counts)
+static bool is_up(const struct presence *core, const struct device *device, bool lingering_counts)
 {
-	const struct session *session = device->sessions;
+	const struct session *session = session_at(core, device->sessions);
 	while (session && (session->live ? session->silent : !lingering_counts))
-		session = session->next;
+		session = session_at(core, session->next);
 	return session != NULL;
 }
 
-static enum presence_status contribution(const struct device *device, bool lingering_counts)
+static enum presence_status contribution(
+	const struct presence *core, const struct device *device, bool lingering_counts)
 {
-	if (!is_up(device, lingering_counts))
+	if (!is_up(core, device, lingering_counts))
 		return PRESENCE_OFFLINE;
 	if (device->declared != UNDECLARED)
 		return device->declared;
 	return device->idle ? PRESENCE_AWAY : PRESENCE_ONLINE;
 }
 
-enum presence_status device_rank(const struct device *device)
+enum presence_status device_rank(const struct presence *core, const struct device *device)
 {
-	return contribution(device, true);
+	return contribution(core, device, true);
 }
 
-enum presence_status device_shown(const struct device *device)
+enum presence_status device_shown(const struct presence *core, const struct device *device)
 {
-	return contribution(device, false);
-}
-
-bool subject_is_hidden(const struct subject *subject)
-{
-	return subject->override && subject->override->what == PRESENCE_OVERRIDE_INVISIBLE;
+	return contribution(core, device, false);
 }
 
 /* The latest declaration among the devices that decide the status; NULL: none of them declared. */
 static const struct device *latest_declared(
-	const struct subject *subject, enum presence_status status)
+	const struct presence *core, const struct subject *subject, enum presence_status status)
 {
 	const struct device *latest = NULL;
-	for (const struct device *device = subject->devices; device; device = device->next) {
-		if (device->declared == UNDECLARED || device_rank(device) != status)
+	for (const struct device *device = device_at(core, subject->devices); device;
+		device = device_at(core, device->next)) {
+		if (device->declared == UNDECLARED || device_rank(core, device) != status)
 			continue;
 		if (!latest || device->declaration > latest->declaration)
 			latest = device;
@@ -52,20 +47,21 @@ static const struct device *latest_declared(
 
 /* No device there: offline. An override: what it says. Otherwise dnd before online before away.
  * So manual > app > inferred; an offline record says nothing but that. */
-void aggregate(const struct subject *subject, struct aggregate *result)
+void aggregate(const struct presence *core, const struct subject *subject, struct aggregate *result)
 {
-	const struct override *override = subject->override;
+	const struct override *override = subject_override(core, subject);
 	enum presence_status highest = PRESENCE_OFFLINE;
 
 	*result = (struct aggregate){ .source = PRESENCE_INFERRED };
-	for (const struct device *device = subject->devices; device; device = device->next) {
-		enum presence_status rank = device_rank(device);
+	for (const struct device *device = device_at(core, subject->devices); device;
+		device = device_at(core, device->next)) {
+		enum presence_status rank = device_rank(core, device);
 		result->devices += rank != PRESENCE_OFFLINE;
 		if (rank > highest)
 			highest = rank;
 	}
-	result->status = presence_merge(
-		highest, override ? override->what : PRESENCE_OVERRIDE_NONE);
+	result->status = presence_merge(highest,
+		override ? (enum presence_override) override->what : PRESENCE_OVERRIDE_NONE);
 	if (result->status == PRESENCE_OFFLINE) {
 		result->devices = 0;
 		return;
@@ -76,9 +72,9 @@ void aggregate(const struct subject *subject, struct aggregate *result)
 		result->until_ms = override->until_ms;
 		return;
 	}
-	const struct device *latest = latest_declared(subject, result->status);
+	const struct device *latest = latest_declared(core, subject, result->status);
 	if (latest) {
 		result->source = PRESENCE_APP;
-		result->note = latest->note;
+		result->note = text_at(core, latest->note);
 	}
 }

@@ -2,30 +2,48 @@
 #ifndef PRESENCE_CORE_DEADLINE_H
 #define PRESENCE_CORE_DEADLINE_H
 
-/* A binary heap of what is due when. Entries embed a struct deadline and own themselves. Room is
- * reserved beforehand, so that setting a deadline cannot fail. O(log n). */
+/* What is due when, in order of time. Entries live in a pool, embedded in what they belong to, and
+ * need no memory but their own: setting a deadline cannot fail.
+ *
+ * Most deadlines are set for so long from now, always as long for their kind: each is later than
+ * all of its kind before it, and goes to the end of a list. What is not goes to a tree (a treap).
+ * O(1) for the former, O(log n) for the latter. */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/pool.h"
+#include "core/when.h"
+
+enum { DEADLINE_KINDS = 8 };
+
 struct deadline {
-	int64_t at_ms;
-	uint32_t place; /* 1 and up in the heap; 0: not in it */
-	uint32_t kind;  /* the owner's */
+	uint32_t next, previous; /* in its list; in the tree: what is later, what is earlier */
+	struct when at;
+	uint8_t kind; /* the owner's: what it is part of and waits for */
+	uint8_t in;   /* of enum deadline_in */
 };
+
+enum deadline_in { DEADLINE_NOWHERE, DEADLINE_IN_LIST, DEADLINE_IN_TREE };
 
 struct deadlines {
-	struct deadline **heap;
-	size_t count, room;
+	struct {
+		uint32_t first, last;
+	} lists[DEADLINE_KINDS];
+	uint32_t tree;
 };
 
-void deadlines_finish(struct deadlines *deadlines);
-/* Room for total entries: PRESENCE_ENOMEM, or 0. */
-int deadlines_reserve(struct deadlines *deadlines, size_t total);
-/* Puts it in, or moves it. */
-void deadline_set(struct deadlines *deadlines, struct deadline *deadline, int64_t at_ms);
-void deadline_clear(struct deadlines *deadlines, struct deadline *deadline);
-/* The earliest; NULL: none. */
-struct deadline *deadlines_first(const struct deadlines *deadlines);
+/* A deadline is known by its own number in the pool, made from its owner's, and back. */
+#define DUE_NUMBER(type, owner) ((owner) + (uint32_t)(offsetof(struct type, due) / POOL_UNIT))
+#define DUE_OWNER(type, number) ((number) - (uint32_t)(offsetof(struct type, due) / POOL_UNIT))
+
+/* Puts it in, or moves it. kind is below DEADLINE_KINDS. */
+void deadline_set(struct deadlines *deadlines, struct pool *pool, uint32_t number, unsigned kind,
+	int64_t at_ms);
+void deadline_clear(struct deadlines *deadlines, struct pool *pool, uint32_t number);
+/* Soon it will be set or cleared: so its neighbours are fetched. */
+void deadline_prefetch(const struct pool *pool, uint32_t number);
+/* The earliest; 0: none. */
+uint32_t deadlines_first(const struct deadlines *deadlines, const struct pool *pool);
 
 #endif

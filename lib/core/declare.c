@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <stdlib.h>
+#include <string.h>
 
 #include "core/state.h"
 
 /* What a device says of itself: that it is alive, how it is, that it goes. */
 
-static void see(struct device *device, const struct presence_event *event)
+static struct device *device_of(const struct presence *core, const struct session *session)
 {
-	if (event->wall_ms > device->last_seen_ms)
-		device->last_seen_ms = event->wall_ms;
-	subject_evidence(device->subject, event->wall_ms);
+	return device_at(core, session->device);
+}
+
+static void see(struct presence *core, struct device *device, const struct presence_event *event)
+{
+	if (event->wall_ms > when_ms(device->last_seen))
+		device->last_seen = when_of(event->wall_ms);
+	subject_evidence(core, subject_at(core, device->subject), event->wall_ms);
 }
 
 static struct session *find_live(const struct presence *core, uint64_t token)
@@ -22,39 +27,43 @@ static int64_t idle_at_ms(const struct presence *core, const struct device *devi
 {
 	if (!core->config.away_after_ms || device->idle || device->declared != UNDECLARED)
 		return INT64_MAX;
-	return device->active_ms + core->config.away_after_ms;
+	return when_ms(device->active) + core->config.away_after_ms;
 }
 
 static int64_t silent_at_ms(const struct session *session)
 {
-	return session->beat_ms && !session->silent ? session->beat_by_ms : INT64_MAX;
+	return session->beats && !session->silent ? when_ms(session->beat_by) : INT64_MAX;
 }
 
 void session_rearm(struct presence *core, struct session *session, int64_t now_ms)
 {
-	int64_t idle_ms = idle_at_ms(core, session->device), silent_ms = silent_at_ms(session);
+	int64_t idle_ms = idle_at_ms(core, device_of(core, session));
+	int64_t silent_ms = silent_at_ms(session);
 	int64_t next_ms = idle_ms < silent_ms ? idle_ms : silent_ms;
+	uint32_t due = DUE_NUMBER(session, session_number(core, session));
 	if (next_ms == INT64_MAX)
-		deadline_clear(&core->waiting, &session->due);
+		deadline_clear(&core->waiting, &core->pool, due);
 	else
-		deadline_set(&core->waiting, &session->due, next_ms > now_ms ? next_ms : now_ms);
+		deadline_set(&core->waiting, &core->pool, due, DUE_LIVE,
+			next_ms > now_ms ? next_ms : now_ms);
 }
 
 /* Beats and activity only write down their time; the deadline that was set before them looks at
  * it when it comes, and moves on. So they cost nothing but a look-up. */
 static void rearm_if_unarmed(struct presence *core, struct session *session, int64_t now_ms)
 {
-	if (!session->due.place)
+	if (!session->due.in)
 		session_rearm(core, session, now_ms);
 }
 
 void session_missed(struct presence *core, struct session *session,
 	const struct presence_event *event, struct presence_effects *effects)
 {
-	struct device *device = session->device;
+	struct device *device = device_of(core, session);
 	if (silent_at_ms(session) <= event->now_ms) {
 		session->silent = true;
-		activity_end(core, device->subject, session->by_token.hash, event->now_ms);
+		activity_end(
+			core, subject_at(core, device->subject), session->token, event->now_ms);
 		session_rearm(core, session, event->now_ms);
 		device_settle(core, device, event, PRESENCE_REASON_HEARTBEAT, effects);
 		return;
@@ -73,9 +82,9 @@ int session_seen(
 	struct session *session = find_live(core, event->token);
 	if (!session)
 		return PRESENCE_ENOENT;
-	struct device *device = session->device;
-	see(device, event);
-	device->active_ms = event->now_ms;
+	struct device *device = device_of(core, session);
+	see(core, device, event);
+	device->active = when_of(event->now_ms);
 	rearm_if_unarmed(core, session, event->now_ms);
 	if (!device->idle)
 		return PRESENCE_OK;
@@ -85,11 +94,11 @@ int session_seen(
 	return PRESENCE_OK;
 }
 
-static void hear_again(struct session *session)
+static void hear_again(struct session *session, struct device *device)
 {
 	session->silent = false;
-	if (session->device->declared == PRESENCE_OFFLINE)
-		session->device->declared = UNDECLARED;
+	if (device->declared == PRESENCE_OFFLINE)
+		device->declared = UNDECLARED;
 }
 
 int session_heartbeat(
@@ -101,30 +110,36 @@ int session_heartbeat(
 	int64_t interval_ms = event->interval_ms ? event->interval_ms
 						 : core->config.heartbeat_interval_ms;
 	int64_t by_ms = event->now_ms + interval_ms * core->config.heartbeat_misses;
-	bool is_sooner = !session->beat_ms || by_ms < session->beat_by_ms;
-	bool was_down = session->silent || session->device->declared == PRESENCE_OFFLINE;
+	struct device *device = device_of(core, session);
+	bool is_sooner = !session->beats || by_ms < when_ms(session->beat_by);
+	bool was_down = session->silent || device->declared == PRESENCE_OFFLINE;
 
-	see(session->device, event);
-	session->beat_ms = (uint32_t)interval_ms;
-	session->beat_by_ms = by_ms;
-	hear_again(session);
-	if (is_sooner || was_down || !session->due.place)
+	see(core, device, event);
+	session->beats = true;
+	session->beat_by = when_of(by_ms);
+	hear_again(session, device);
+	if (is_sooner || was_down || !session->due.in)
 		session_rearm(core, session, event->now_ms);
 	if (was_down)
-		device_settle(core, session->device, event, PRESENCE_REASON_HEARTBEAT, effects);
+		device_settle(core, device, event, PRESENCE_REASON_HEARTBEAT, effects);
 	return PRESENCE_OK;
 }
 
 /* Takes note. The old one may be what effects borrow. */
 static void set_declared(struct presence *core, struct session *session, uint8_t declared,
-	char *note, int64_t now_ms)
+	uint32_t note, int64_t now_ms)
 {
-	struct device *device = session->device;
+	struct device *device = device_of(core, session);
+	const char *old_text = text_at(core, device->note), *text = text_at(core, note);
+	if (old_text && text ? strcmp(old_text, text) != 0 : old_text != text)
+		device->note_is_new = true;
 	core->gone_note = device->note;
 	device->note = note;
 	device->declared = declared;
-	device->declaration = ++device->subject->declarations;
-	device->active_ms = now_ms;
+	struct extras *extras = extras_of(core, subject_at(core, device->subject));
+	if (extras)
+		device->declaration = ++extras->declarations;
+	device->active = when_of(now_ms);
 	device->idle = false;
 	session->silent = false;
 	session_rearm(core, session, now_ms);
@@ -136,12 +151,14 @@ int session_declare(
 	struct session *session = find_live(core, event->token);
 	if (!session)
 		return PRESENCE_ENOENT;
-	char *note;
-	if (note_copy(event->note, &note))
+	struct device *device = device_of(core, session);
+	uint32_t note;
+	if (!subject_extras(core, subject_at(core, device->subject)) ||
+		note_copy(core, event->note, &note))
 		return PRESENCE_ENOMEM;
-	see(session->device, event);
+	see(core, device, event);
 	set_declared(core, session, (uint8_t)event->status, note, event->now_ms);
-	device_settle(core, session->device, event, PRESENCE_REASON_APP, effects);
+	device_settle(core, device_of(core, session), event, PRESENCE_REASON_APP, effects);
 	return PRESENCE_OK;
 }
 
@@ -151,9 +168,9 @@ int session_undeclare(
 	struct session *session = find_live(core, event->token);
 	if (!session)
 		return PRESENCE_ENOENT;
-	see(session->device, event);
-	set_declared(core, session, UNDECLARED, NULL, event->now_ms);
-	device_settle(core, session->device, event, PRESENCE_REASON_APP, effects);
+	see(core, device_of(core, session), event);
+	set_declared(core, session, UNDECLARED, 0, event->now_ms);
+	device_settle(core, device_of(core, session), event, PRESENCE_REASON_APP, effects);
 	return PRESENCE_OK;
 }
 
@@ -163,10 +180,11 @@ int session_leave(
 	struct session *session = find_live(core, event->token);
 	if (!session)
 		return PRESENCE_ENOENT;
-	see(session->device, event);
+	struct device *device = device_of(core, session);
+	see(core, device, event);
 	session->silent = true;
 	session_rearm(core, session, event->now_ms);
-	activity_end(core, session->device->subject, event->token, event->now_ms);
-	device_settle(core, session->device, event, PRESENCE_REASON_LEAVE, effects);
+	activity_end(core, subject_at(core, device->subject), event->token, event->now_ms);
+	device_settle(core, device, event, PRESENCE_REASON_LEAVE, effects);
 	return PRESENCE_OK;
 }

@@ -1,48 +1,70 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/state.h"
 
-int note_copy(const char *note, char **copy)
+int note_copy(struct presence *core, const char *note, uint32_t *copy)
 {
-	*copy = NULL;
+	*copy = 0;
 	if (!note || !note[0])
 		return PRESENCE_OK;
 	size_t size = strlen(note) + 1;
-	*copy = malloc(size);
+	*copy = pool_take(&core->pool, size);
 	if (!*copy)
 		return PRESENCE_ENOMEM;
-	memcpy(*copy, note, size);
+	memcpy(pool_at(&core->pool, *copy), note, size);
 	return PRESENCE_OK;
 }
 
-struct device *device_create(const char *name)
+void note_free(struct presence *core, uint32_t note)
 {
-	size_t size = strlen(name) + 1;
-	struct device *device = calloc(1, sizeof(*device) + size);
+	if (note)
+		pool_give(&core->pool, note, strlen(text_at(core, note)) + 1);
+}
+
+struct device *device_create(struct presence *core, const char *name)
+{
+	uint32_t number = pool_take(&core->pool, SIZE_WITH(device, name, name));
+	struct device *device = device_at(core, number);
 	if (!device)
 		return NULL;
-	memcpy(device->name, name, size);
+	memcpy(device->name, name, strlen(name) + 1);
+	device->self = number;
 	device->declared = UNDECLARED;
 	return device;
 }
 
-struct device *device_find(const struct subject *subject, const char *name)
+void device_destroy(struct presence *core, struct device *device)
 {
-	struct device *device = subject->devices;
+	if (!device)
+		return;
+	note_free(core, device->note);
+	pool_give(&core->pool, device->self, SIZE_WITH(device, name, device->name));
+}
+
+struct device *device_find(
+	const struct presence *core, const struct subject *subject, const char *name)
+{
+	struct device *device = device_at(core, subject->devices);
 	while (device && strcmp(device->name, name))
-		device = device->next;
+		device = device_at(core, device->next);
 	return device;
+}
+
+uint32_t device_count(const struct presence *core, const struct subject *subject)
+{
+	uint32_t count = 0;
+	for (uint32_t number = subject->devices; number; number = device_at(core, number)->next)
+		count++;
+	return count;
 }
 
 void device_add(struct presence *core, struct subject *subject, struct device *device)
 {
-	device->subject = subject;
+	device->subject = subject->self;
 	device->next = subject->devices;
-	subject->devices = device;
-	subject->device_count++;
+	subject->devices = device->self;
 	core->counts.devices++;
 }
 
@@ -50,40 +72,40 @@ void device_remove(struct presence *core, struct device *device)
 {
 	assert(!device->sessions && !core->gone_device);
 	walk_skip_device(core, device);
-	struct device **link = &device->subject->devices;
-	while (*link != device)
-		link = &(*link)->next;
+	uint32_t *link = &subject_at(core, device->subject)->devices;
+	while (*link != device->self)
+		link = &device_at(core, *link)->next;
 	*link = device->next;
-	device->subject->device_count--;
 	core->counts.devices--;
-	core->gone_device = device;
+	core->gone_device = device->self;
 }
 
-static bool is_live(const struct device *device)
+static bool is_live(const struct presence *core, const struct device *device)
 {
-	return device->sessions && device->sessions->live;
+	const struct session *first = session_at(core, device->sessions);
+	return first && first->live;
 }
 
 static void show(struct presence *core, struct device *device, const struct presence_event *event,
 	enum presence_reason reason, struct presence_effects *effects)
 {
-	enum presence_status shown = device_shown(device);
-	if (!core->config.device_topics || shown == device->shown ||
-		subject_is_hidden(device->subject))
+	if (!core->config.device_topics)
+		return;
+	enum presence_status shown = device_shown(core, device);
+	if (shown == device->shown || subject_is_hidden(core, subject_at(core, device->subject)))
 		return;
 	device->shown = (uint8_t)shown;
-	device->shown_since_ms = event->wall_ms;
-	effect_add_device(core, effects, device, reason, event->now_ms);
+	effect_add_device(core, effects, device, reason, event);
 }
 
 void device_settle(struct presence *core, struct device *device, const struct presence_event *event,
 	enum presence_reason reason, struct presence_effects *effects)
 {
-	struct subject *subject = device->subject;
-	enum presence_status rank = device_rank(device);
-	uint64_t note = rank == PRESENCE_OFFLINE ? 0 : note_hash(core, device->note);
-	bool is_new = rank != device->stored || note != device->stored_note;
-	bool is_back = device->restored && is_live(device);
+	struct subject *subject = subject_at(core, device->subject);
+	enum presence_status rank = device_rank(core, device);
+	bool note_is_new = rank != PRESENCE_OFFLINE && device->note_is_new;
+	bool is_new = rank != device->stored || note_is_new;
+	bool is_back = device->restored && is_live(core, device);
 
 	if (!device->sessions)
 		device_remove(core, device);
@@ -95,9 +117,9 @@ void device_settle(struct presence *core, struct device *device, const struct pr
 		(void)subject_settle(core, subject, event, reason, effects);
 	/* Which of two notes is shown may change though neither device says anything new. */
 	if (is_new || is_back || subject->rev != previous_rev)
-		effect_add_store(core, effects, subject, device, previous_rev, event->now_ms);
+		effect_add_store(core, effects, subject, device, previous_rev, event);
 	device->stored = (uint8_t)rank;
-	device->stored_note = note;
+	device->note_is_new = false;
 	if (is_back)
 		device->restored = false;
 	show(core, device, event, reason, effects);

@@ -9,43 +9,71 @@ int presence_lookup(const struct presence *core, const char *role, const char *i
 	const struct subject *subject = subject_find(core, role, id);
 	if (!subject || !subject->rev)
 		return PRESENCE_ENOENT;
-	subject_record(subject, record);
+	subject_record(core, subject, record);
 	return PRESENCE_OK;
+}
+
+/* The order is that of the keyed hashes; of subjects with the same hash, that of their names. */
+static bool is_behind(const struct presence *core, const struct subject *subject, const char *role,
+	const char *id)
+{
+	int order = strcmp(role_at(core, subject->role)->name, role);
+	return order ? order > 0 : strcmp(subject->id, id) > 0;
+}
+
+/* Of those with that hash the first behind role/id; role NULL: the first. */
+static const struct subject *first_behind(
+	const struct presence *core, uint32_t hash, const char *role, const char *id)
+{
+	const struct subject *first = NULL;
+	struct index_search search;
+	uint32_t number = index_first(&core->subjects, hash, &search);
+	for (; number; number = index_next(&search)) {
+		const struct subject *subject = subject_at(core, number);
+		if (role && !is_behind(core, subject, role, id))
+			continue;
+		if (!first ||
+			is_behind(core, first, role_at(core, subject->role)->name, subject->id))
+			first = subject;
+	}
+	return first;
 }
 
 int presence_next(const struct presence *core, const char *role, const char *id,
 	struct presence_record *record)
 {
-	/* The order is that of keyed hashes; that two subjects share all 64 bits of one, so that
-	 * one of them is passed over, is not expected in the life of a broker. */
-	uint64_t place = role ? table_place(state_hash(core, role, id)) + 1 : 0;
-	const struct table_node *node = role && !place ? NULL
-						       : table_find_place(&core->subjects, place);
-	if (!node)
+	uint32_t hash = role ? subject_hash(core, role, id) : 0;
+	const struct subject *next = role ? first_behind(core, hash, role, id) : NULL;
+	bool is_last = role && hash == UINT32_MAX;
+	hash += role != NULL;
+	if (!next && !is_last && index_at_or_above(&core->subjects, &hash))
+		next = first_behind(core, hash, NULL, NULL);
+	if (!next)
 		return PRESENCE_ENOENT;
-	subject_record(TABLE_CONST_ENTRY(node, struct subject, by_name), record);
+	subject_record(core, next, record);
 	return PRESENCE_OK;
 }
 
 struct status_count {
+	const struct presence *core;
 	enum presence_status status;
 	uint64_t sum;
 };
 
-static void add_role(const struct table_node *node, void *context)
+static void add_role(uint32_t number, void *context)
 {
 	struct status_count *count = context;
-	count->sum += TABLE_CONST_ENTRY(node, struct role, by_name)->published[count->status];
+	count->sum += role_at(count->core, number)->published[count->status];
 }
 
 uint64_t presence_count(const struct presence *core, const char *role, enum presence_status status)
 {
-	struct status_count count = { .status = status };
+	struct status_count count = { .core = core, .status = status };
 	const struct role *found = role ? role_find(core, role) : NULL;
 	if (found)
 		return found->published[status];
 	if (!role)
-		table_each(&core->roles, add_role, &count);
+		index_each(&core->roles, add_role, &count);
 	return count.sum;
 }
 
@@ -54,11 +82,11 @@ int presence_session(const struct presence *core, uint64_t token, struct presenc
 	const struct session *session = session_find(core, token);
 	if (!session || !session->live)
 		return PRESENCE_ENOENT;
-	const struct subject *subject = session->device->subject;
+	const struct subject *subject = subject_at(core, device_at(core, session->device)->subject);
 	*found = (struct presence_session){
-		.role = subject->role->name,
+		.role = role_at(core, subject->role)->name,
 		.id = subject->id,
-		.is_hidden = subject_is_hidden(subject),
+		.is_hidden = subject_is_hidden(core, subject),
 	};
 	return PRESENCE_OK;
 }
@@ -69,14 +97,15 @@ const struct presence_counts *presence_counts(const struct presence *core)
 }
 
 struct each_role {
+	const struct presence *core;
 	void (*visit)(void *context, const char *role, uint64_t online);
 	void *context;
 };
 
-static void visit_role(const struct table_node *node, void *context)
+static void visit_role(uint32_t number, void *context)
 {
-	const struct role *role = TABLE_CONST_ENTRY(node, struct role, by_name);
 	const struct each_role *each = context;
+	const struct role *role = role_at(each->core, number);
 	uint64_t online = 0;
 	for (int status = PRESENCE_OFFLINE + 1; status < PRESENCE_STATUSES; status++)
 		online += role->published[status];
@@ -88,6 +117,6 @@ static void visit_role(const struct table_node *node, void *context)
 void presence_each_role(const struct presence *core,
 	void (*visit)(void *context, const char *role, uint64_t online), void *context)
 {
-	struct each_role each = { visit, context };
-	table_each(&core->roles, visit_role, &each);
+	struct each_role each = { core, visit, context };
+	index_each(&core->roles, visit_role, &each);
 }

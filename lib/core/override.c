@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/state.h"
@@ -8,54 +7,59 @@
  * makes online who is not connected. Going invisible reads like a goodbye, ending it like a
  * connect; in between nothing that happens may be seen. */
 
-static struct override *override_create(const struct presence_event *event)
+static struct override *override_create(struct presence *core, const struct presence_event *event)
 {
 	const char *note = event->note ? event->note : "";
-	size_t size = strlen(note) + 1;
-	struct override *override = calloc(1, sizeof(*override) + size);
+	uint32_t number = pool_take(&core->pool, SIZE_WITH(override, note, note));
+	struct override *override = override_at(core, number);
 	if (!override)
 		return NULL;
-	memcpy(override->note, note, size);
-	override->what = event->override;
+	memcpy(override->note, note, strlen(note) + 1);
+	override->self = number;
+	override->what = (uint8_t)event->override;
 	override->until_ms = event->until_ms;
-	override->due.kind = DUE_OVERRIDE;
 	return override;
 }
 
-static uint64_t live_sessions(const struct subject *subject)
+void override_free(struct presence *core, struct override *override)
+{
+	if (override)
+		pool_give(&core->pool, override->self, SIZE_WITH(override, note, override->note));
+}
+
+static uint64_t live_sessions(const struct presence *core, const struct subject *subject)
 {
 	uint64_t count = 0;
-	for (const struct device *device = subject->devices; device; device = device->next)
-		for (const struct session *session = device->sessions; session;
-			session = session->next)
+	for (const struct device *device = device_at(core, subject->devices); device;
+		device = device_at(core, device->next))
+		for (const struct session *session = session_at(core, device->sessions); session;
+			session = session_at(core, session->next))
 			count += session->live;
 	return count;
 }
 
 void override_remove(struct presence *core, struct subject *subject)
 {
-	struct override *override = subject->override;
+	struct override *override = subject_override(core, subject);
 	if (!override)
 		return;
-	deadline_clear(&core->waiting, &override->due);
-	core->waiting_users--;
-	subject->override = NULL;
-	core->gone_override = override;
+	deadline_clear(&core->waiting, &core->pool, DUE_NUMBER(override, override->self));
+	extras_of(core, subject)->override = 0;
+	core->gone_override = override->self;
 }
 
-/* Takes override, which may be NULL. */
+/* Takes override, which may be NULL; otherwise subject has extras. */
 static void replace(struct presence *core, struct subject *subject, struct override *override,
 	const struct presence_event *event)
 {
 	override_remove(core, subject);
-	subject->override = override;
 	if (!override)
 		return;
-	override->subject = subject;
-	core->waiting_users++;
+	extras_of(core, subject)->override = override->self;
+	override->subject = subject->self;
 	if (override->until_ms)
-		deadline_set(&core->waiting, &override->due,
-			event->now_ms + (override->until_ms - event->wall_ms));
+		deadline_set(&core->waiting, &core->pool, DUE_NUMBER(override, override->self),
+			DUE_OVERRIDE, event->now_ms + (override->until_ms - event->wall_ms));
 }
 
 /* Devices whose topics follow at once; those of others take a few ticks. */
@@ -65,13 +69,14 @@ enum { SHOWN_AT_ONCE = 3 };
 static void change_sight(struct presence *core, struct subject *subject, bool is_hidden,
 	const struct presence_event *event, struct presence_effects *effects)
 {
-	uint64_t live = live_sessions(subject);
+	uint64_t live = live_sessions(core, subject);
 	core->counts.sessions += is_hidden ? -live : live;
 	if (is_hidden)
 		activity_end(core, subject, 0, event->now_ms);
 	/* As it would be with a goodbye: later, it could be told from one. */
-	struct device *device = subject->devices;
-	for (int shown = 0; device && shown < SHOWN_AT_ONCE; shown++, device = device->next)
+	struct device *device = device_at(core, subject->devices);
+	for (int shown = 0; device && shown < SHOWN_AT_ONCE;
+		shown++, device = device_at(core, device->next))
 		walk_show(core, device, event, effects);
 	/* A record that had been forgotten meanwhile took the contributions with it. */
 	if (subject->devices)
@@ -83,17 +88,17 @@ static int64_t apply(struct presence *core, struct subject *subject, struct over
 	const struct presence_event *event, enum presence_reason reason,
 	struct presence_effects *effects)
 {
-	bool was_hidden = subject_is_hidden(subject);
+	bool was_hidden = subject_is_hidden(core, subject);
 	bool is_hidden = override && override->what == PRESENCE_OVERRIDE_INVISIBLE;
 	if (subject->devices && subject->status != PRESENCE_OFFLINE && is_hidden)
-		subject_evidence(subject, event->wall_ms);
+		subject_evidence(core, subject, event->wall_ms);
 	replace(core, subject, override, event);
 	if (is_hidden)
 		reason = core->config.goodbye;
 	else if (was_hidden)
 		reason = PRESENCE_REASON_CONNECT;
 	if (was_hidden && !is_hidden && subject->devices)
-		subject_evidence(subject, event->wall_ms);
+		subject_evidence(core, subject, event->wall_ms);
 	int64_t previous_rev = subject_settle(core, subject, event, reason, effects);
 	if (was_hidden != is_hidden)
 		change_sight(core, subject, is_hidden, event, effects);
@@ -106,24 +111,27 @@ static int find_or_add(
 {
 	*subject = subject_find(core, event->role, event->id);
 	if (*subject)
-		return state_reserve(core);
+		return subject_extras(core, *subject) ? PRESENCE_OK : PRESENCE_ENOMEM;
 	if (core->subjects.count >= core->config.subjects_max)
 		return PRESENCE_ESUBJECTS;
-	if (state_reserve(core))
-		return PRESENCE_ENOMEM;
 	*subject = subject_add(core, event->role, event->id, event->unmatched);
-	return *subject ? PRESENCE_OK : PRESENCE_ENOMEM;
+	if (!*subject)
+		return PRESENCE_ENOMEM;
+	if (subject_extras(core, *subject))
+		return PRESENCE_OK;
+	subject_take_back(core, *subject);
+	return PRESENCE_ENOMEM;
 }
 
 static int clear(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	struct subject *subject = subject_find(core, event->role, event->id);
-	if (!subject || !subject->override)
+	if (!subject || !subject_override(core, subject))
 		return PRESENCE_ENOENT;
 	int64_t previous_rev = apply(core, subject, NULL, event, PRESENCE_REASON_OVERRIDE, effects);
 	int64_t rev = state_mint_rev(core, event->wall_ms);
-	effect_add_override(core, effects, subject, rev, previous_rev, event->now_ms);
+	effect_add_override(core, effects, subject, rev, previous_rev, event);
 	return PRESENCE_OK;
 }
 
@@ -135,24 +143,25 @@ int override_set(
 	if (event->until_ms && event->until_ms <= event->wall_ms)
 		return PRESENCE_EINVAL;
 	struct subject *subject;
-	struct override *override = override_create(event);
+	struct override *override = override_create(core, event);
 	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
 	if (err) {
-		free(override);
+		override_free(core, override);
 		return err;
 	}
 	int64_t previous_rev = apply(
 		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
 	override->rev = state_mint_rev(core, event->wall_ms);
-	effect_add_override(core, effects, subject, override->rev, previous_rev, event->now_ms);
+	effect_add_override(core, effects, subject, override->rev, previous_rev, event);
 	return PRESENCE_OK;
 }
 
 /* The one that counts least of those whose topic shows that they are there; NULL: none. */
-static struct device *least_shown(const struct subject *subject)
+static struct device *least_shown(const struct presence *core, const struct subject *subject)
 {
-	struct device *least = NULL;
-	for (struct device *device = subject->devices; device; device = device->next) {
+	struct device *least = NULL, *device;
+	for (uint32_t next = subject->devices; next; next = device->next) {
+		device = device_at(core, next);
 		if (device->shown == PRESENCE_OFFLINE)
 			continue;
 		if (!least || device->shown < least->shown ||
@@ -171,16 +180,15 @@ int override_withdraw(
 	if (!subject || subject->judge || subject->status == PRESENCE_OFFLINE ||
 		subject->published_devices < 2)
 		return PRESENCE_ENOENT;
-	struct device *device = core->config.device_topics ? least_shown(subject) : NULL;
-	subject_evidence(subject, event->wall_ms);
+	struct device *device = core->config.device_topics ? least_shown(core, subject) : NULL;
+	subject_evidence(core, subject, event->wall_ms);
 	subject->published_devices--;
 	subject->reason = (uint8_t)core->config.goodbye;
 	core->counts.transitions++;
 	subject_publish_again(core, subject, event, effects);
 	if (device) {
 		device->shown = PRESENCE_OFFLINE;
-		device->shown_since_ms = event->wall_ms;
-		effect_add_device(core, effects, device, core->config.goodbye, event->now_ms);
+		effect_add_device(core, effects, device, core->config.goodbye, event);
 	}
 	return PRESENCE_OK;
 }
@@ -190,10 +198,10 @@ static void tell_ended(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	struct subject *subject = subject_find(core, event->role, event->id);
-	if (subject && subject->override)
+	if (subject && subject_override(core, subject))
 		return;
 	struct presence_effect *effect = effect_add(
-		core, effects, PRESENCE_STORE_OVERRIDE, subject, event->now_ms);
+		core, effects, PRESENCE_STORE_OVERRIDE, subject, event);
 	effect->record.role = event->role;
 	effect->record.id = event->id;
 	effect->override_rev = state_mint_rev(core, event->wall_ms);
@@ -210,12 +218,13 @@ int override_restore(
 		return PRESENCE_OK;
 	}
 	struct subject *subject = subject_find(core, event->role, event->id);
-	if (subject && subject->override && subject->override->rev >= event->rev)
+	const struct override *known = subject ? subject_override(core, subject) : NULL;
+	if (known && known->rev >= event->rev)
 		return PRESENCE_OK;
-	struct override *override = override_create(event);
+	struct override *override = override_create(core, event);
 	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
 	if (err) {
-		free(override);
+		override_free(core, override);
 		return err;
 	}
 	override->rev = event->rev;
@@ -227,7 +236,7 @@ int override_restore(
 		previous_rev = apply(
 			core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
 	/* A store that was asked for everything again must not miss it; another one may lack it. */
-	effect_add_override(core, effects, subject, override->rev, previous_rev, event->now_ms);
+	effect_add_override(core, effects, subject, override->rev, previous_rev, event);
 	return PRESENCE_OK;
 }
 
@@ -235,9 +244,9 @@ int override_restore(
 void override_expire(struct presence *core, struct override *override,
 	const struct presence_event *event, struct presence_effects *effects)
 {
-	struct subject *subject = override->subject;
+	struct subject *subject = subject_at(core, override->subject);
 	int64_t previous_rev = apply(
 		core, subject, NULL, event, PRESENCE_REASON_OVERRIDE_EXPIRED, effects);
 	int64_t rev = state_mint_rev(core, event->wall_ms);
-	effect_add_override(core, effects, subject, rev, previous_rev, event->now_ms);
+	effect_add_override(core, effects, subject, rev, previous_rev, event);
 }

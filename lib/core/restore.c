@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include <stdlib.h>
-
 #include "core/state.h"
 
 /* Devices of an earlier boot linger like lost ones, until restart_grace is over: who comes back in
@@ -26,32 +24,34 @@ static void adopt(struct presence *core, struct subject *subject,
 {
 	const struct presence_record *record = &event->record;
 	bool goes_on = !subject->judge && subject->status == record->status &&
-		record->status != PRESENCE_OFFLINE && record->since_ms < subject->since_ms;
+		record->status != PRESENCE_OFFLINE && record->since_ms < when_ms(subject->since);
 	if (!goes_on)
 		return;
-	subject->since_ms = record->since_ms;
-	subject->previous_status = (uint8_t)record->previous;
+	subject->since = when_of(record->since_ms);
+	subject->previous_status = record->previous & 3U;
 	int64_t previous_rev = subject->rev;
 	subject_publish_again(core, subject, event, effects);
-	effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+	effect_add_store(core, effects, subject, NULL, previous_rev, event);
 }
 
 static void set_as_it_was(
 	struct presence *core, struct subject *subject, const struct presence_event *event)
 {
 	const struct presence_record *record = &event->record;
-	int64_t age_ms = event->wall_ms - record->since_ms;
-	subject->status = (uint8_t)record->status;
-	subject->previous_status = (uint8_t)record->previous;
+	struct extras *extras = extras_of(core, subject);
+	if (extras) {
+		extras->published_note = note_hash(core, record->note);
+		extras->published_until_ms = record->until_ms;
+	}
+	subject->status = record->status & 3U;
+	subject->previous_status = record->previous & 3U;
 	subject->reason = (uint8_t)record->reason;
-	subject->source = (uint8_t)record->source;
-	subject->published_devices = record->devices;
-	subject->published_note = note_hash(core, record->note);
-	subject->published_until_ms = record->until_ms;
-	subject->since_ms = record->since_ms;
-	/* On a wall clock that has stepped back, it went offline now. */
-	subject->offline_ms = event->now_ms - (age_ms > 0 ? age_ms : 0);
-	subject->last_seen_ms = record->last_seen_ms;
+	subject->source = record->source & 3U;
+	/* More than there can be are no number that an aggregate comes to. */
+	subject->published_devices = record->devices < UINT16_MAX ? (uint16_t)record->devices
+								  : UINT16_MAX;
+	subject->since = when_of(record->since_ms);
+	subject->last_seen = when_of(record->last_seen_ms);
 	subject->rev = record->rev;
 	subject_count(core, subject, 1);
 	subject->judge = true;
@@ -69,13 +69,17 @@ int restore_subject(
 	}
 	if (!subject && core->subjects.count >= core->config.subjects_max)
 		return PRESENCE_ESUBJECTS;
-	if (state_reserve(core))
-		return PRESENCE_ENOMEM;
 	/* An override may have been restored before it. */
-	if (!subject)
+	bool is_new = !subject;
+	if (is_new)
 		subject = subject_add(core, record->role, record->id, event->unmatched);
 	if (!subject)
 		return PRESENCE_ENOMEM;
+	if ((record->note || record->until_ms) && !subject_extras(core, subject)) {
+		if (is_new)
+			subject_take_back(core, subject);
+		return PRESENCE_ENOMEM;
+	}
 	set_as_it_was(core, subject, event);
 	bool offline = record->status == PRESENCE_OFFLINE;
 	subject_wait(core, subject, offline ? event->now_ms : grace_end_ms(core, event->now_ms));
@@ -92,24 +96,22 @@ static bool was_inferred(const struct presence *core, const struct presence_even
 		(event->status == PRESENCE_AWAY && core->config.away_after_ms);
 }
 
-static struct device *device_as_it_was(
-	const struct presence *core, const struct presence_event *event)
+static struct device *device_as_it_was(struct presence *core, const struct presence_event *event)
 {
-	struct device *device = device_create(event->device);
+	struct device *device = device_create(core, event->device);
 	if (!device)
 		return NULL;
-	if (note_copy(event->note, &device->note)) {
-		free(device);
+	if (note_copy(core, event->note, &device->note)) {
+		device_destroy(core, device);
 		return NULL;
 	}
 	device->restored = true;
-	device->last_seen_ms = event->last_seen_ms;
+	device->last_seen = when_of(event->last_seen_ms);
 	if (was_inferred(core, event))
 		device->idle = event->status == PRESENCE_AWAY;
 	else
 		device->declared = (uint8_t)event->status;
 	device->stored = (uint8_t)event->status;
-	device->stored_note = note_hash(core, device->note);
 	return device;
 }
 
@@ -117,21 +119,19 @@ static int linger(struct presence *core, struct subject *subject,
 	const struct presence_event *event, struct presence_effects *effects)
 {
 	struct device *device = device_as_it_was(core, event);
-	struct session *session = device ? calloc(1, sizeof(*session)) : NULL;
-	if (!session || state_reserve(core)) {
-		free(session);
-		if (device)
-			free(device->note);
-		free(device);
+	uint32_t number = device ? pool_take(&core->pool, sizeof(struct session)) : 0;
+	struct extras *extras = number ? subject_extras(core, subject) : NULL;
+	if (!extras) {
+		pool_give(&core->pool, number, sizeof(struct session));
+		device_destroy(core, device);
 		return PRESENCE_ENOMEM;
 	}
 	device_add(core, subject, device);
-	device->declaration = ++subject->declarations;
-	device->sessions = session;
-	session->device = device;
+	device->declaration = ++extras->declarations;
+	device->sessions = number;
+	struct session *session = session_at(core, number);
+	session->device = device->self;
 	session->restored = true;
-	session->due.kind = DUE_SESSION;
-	core->waiting_users++;
 	session_linger(
 		core, session, PRESENCE_REASON_BROKER_RESTART, grace_end_ms(core, event->now_ms));
 	/* The subject is back already, on another device: this one counts too, for its grace. */
@@ -143,8 +143,7 @@ static int linger(struct presence *core, struct subject *subject,
 static void store_down(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
-	struct presence_effect *effect = effect_add(
-		core, effects, PRESENCE_STORE, NULL, event->now_ms);
+	struct presence_effect *effect = effect_add(core, effects, PRESENCE_STORE, NULL, event);
 	effect->record.role = event->role;
 	effect->record.id = event->id;
 	effect->device = event->device;
@@ -159,16 +158,16 @@ int restore_device(
 		store_down(core, event, effects);
 		return PRESENCE_OK;
 	}
-	if (device_find(subject, event->device))
+	if (device_find(core, subject, event->device))
 		return PRESENCE_OK;
 	bool in_time = grace_end_ms(core, event->now_ms) > event->now_ms;
 	if (!subject->judge && !(subject->devices && in_time)) {
 		/* Judged without it. */
-		effect_add_store(core, effects, subject, NULL, 0, event->now_ms);
+		effect_add_store(core, effects, subject, NULL, 0, event);
 		effects->item[0].device = event->device;
 		return PRESENCE_OK;
 	}
-	if (subject->device_count >= core->config.devices_max)
+	if (device_count(core, subject) >= core->config.devices_max)
 		return PRESENCE_EDEVICES;
 	return linger(core, subject, event, effects);
 }
@@ -178,10 +177,10 @@ void restore_judge(struct presence *core, struct subject *subject,
 {
 	/* Its devices are judged one by one; invisible ones need not be. */
 	if (subject->devices && subject->status != PRESENCE_OFFLINE) {
-		deadline_clear(&core->waiting, &subject->due);
+		deadline_clear(&core->waiting, &core->pool, DUE_NUMBER(subject, subject->self));
 		return;
 	}
 	int64_t previous_rev = subject_settle(
 		core, subject, event, PRESENCE_REASON_BROKER_RESTART, effects);
-	effect_add_store(core, effects, subject, NULL, previous_rev, event->now_ms);
+	effect_add_store(core, effects, subject, NULL, previous_rev, event);
 }

@@ -10,15 +10,36 @@ static uint64_t rotate(uint64_t value, unsigned bits)
 	return value << bits | value >> (64 - bits);
 }
 
-static uint64_t little_endian(const uint8_t bytes[8])
+/* Written out, compilers make one load of it. */
+static inline uint64_t little_endian(const uint8_t bytes[8])
+{
+	return (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 |
+		(uint64_t)bytes[3] << 24 | (uint64_t)bytes[4] << 32 | (uint64_t)bytes[5] << 40 |
+		(uint64_t)bytes[6] << 48 | (uint64_t)bytes[7] << 56;
+}
+
+/* The first count of less than eight bytes. */
+static inline uint64_t little_endian_some(const uint8_t *bytes, size_t count)
 {
 	uint64_t value = 0;
-	for (unsigned i = 0; i < 8; i++)
-		value |= (uint64_t)bytes[i] << 8 * i;
+	unsigned bits = 0;
+	if (count & 4) {
+		value = (uint64_t)bytes[0] | (uint64_t)bytes[1] << 8 | (uint64_t)bytes[2] << 16 |
+			(uint64_t)bytes[3] << 24;
+		bytes += 4;
+		bits = 32;
+	}
+	if (count & 2) {
+		value |= ((uint64_t)bytes[0] | (uint64_t)bytes[1] << 8) << bits;
+		bytes += 2;
+		bits += 16;
+	}
+	if (count & 1)
+		value |= (uint64_t)bytes[0] << bits;
 	return value;
 }
 
-static void rounds(uint64_t v[4], int count)
+static inline void rounds(uint64_t v[4], int count)
 {
 	while (count-- > 0) {
 		v[0] += v[1];
@@ -34,7 +55,7 @@ static void rounds(uint64_t v[4], int count)
 	}
 }
 
-static void absorb(struct siphash *hash, uint64_t word)
+static inline void absorb(struct siphash *hash, uint64_t word)
 {
 	hash->v[3] ^= word;
 	rounds(hash->v, COMPRESSION_ROUNDS);
@@ -50,16 +71,28 @@ void siphash_init(struct siphash *hash, const uint8_t key[16])
 	};
 }
 
+/* Less than a word, and no more than the tail has room for. */
+static void update_some(struct siphash *hash, const uint8_t *bytes, size_t count)
+{
+	hash->tail |= little_endian_some(bytes, count) << 8 * (hash->length % 8);
+	hash->length += count;
+	if (count && hash->length % 8 == 0) {
+		absorb(hash, hash->tail);
+		hash->tail = 0;
+	}
+}
+
 void siphash_update(struct siphash *hash, const void *data, size_t length)
 {
 	const uint8_t *bytes = data;
-	for (size_t i = 0; i < length; i++) {
-		hash->tail |= (uint64_t)bytes[i] << 8 * (hash->length++ % 8);
-		if (hash->length % 8 == 0) {
-			absorb(hash, hash->tail);
-			hash->tail = 0;
-		}
-	}
+	size_t room = hash->length % 8 ? 8 - hash->length % 8 : 0;
+	size_t first = length < room ? length : room;
+	update_some(hash, bytes, first);
+	bytes += first;
+	length -= first;
+	for (; length >= 8; bytes += 8, length -= 8, hash->length += 8)
+		absorb(hash, little_endian(bytes));
+	update_some(hash, bytes, length);
 }
 
 uint64_t siphash_finish(struct siphash *hash)

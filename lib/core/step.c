@@ -16,8 +16,8 @@ struct presence *presence_create(const struct presence_config *config, int64_t n
 	core->boot_ms = now_ms;
 	core->tick_ms = now_ms;
 	core->refresh_ms = now_ms + config->refresh_ms;
-	if (table_init(&core->roles) || table_init(&core->subjects) || table_init(&core->tokens) ||
-		table_init(&core->clients)) {
+	if (pool_init(&core->pool) || index_init(&core->roles) || index_init(&core->subjects) ||
+		index_init(&core->tokens) || index_init(&core->clients)) {
 		presence_destroy(core);
 		return NULL;
 	}
@@ -27,53 +27,27 @@ struct presence *presence_create(const struct presence_config *config, int64_t n
 /* Frees what the effects of the step before have borrowed. */
 static void bury(struct presence *core)
 {
-	if (core->gone_device)
-		free(core->gone_device->note);
-	free(core->gone_device);
-	free(core->gone_override);
-	free(core->gone_activity);
-	free(core->gone_note);
-	subject_destroy(core, core->gone_subject);
-	core->gone_device = NULL;
-	core->gone_override = NULL;
-	core->gone_activity = NULL;
-	core->gone_note = NULL;
-	core->gone_subject = NULL;
-}
-
-static void destroy_subject(struct presence *core, struct subject *subject)
-{
-	struct presence_effects unused = { 0 };
-	while (subject->devices) {
-		struct device *device = subject->devices;
-		while (device->sessions)
-			session_remove(core, device->sessions);
-		device_remove(core, device);
-		bury(core);
-	}
-	while (subject->activities) {
-		activity_remove(core, subject->activities);
-		bury(core);
-	}
-	override_remove(core, subject);
-	subject_forget(core, subject, 0, &unused);
-	bury(core);
+	device_destroy(core, device_at(core, core->gone_device));
+	override_free(core, override_at(core, core->gone_override));
+	activity_free(core, activity_at(core, core->gone_activity));
+	note_free(core, core->gone_note);
+	subject_destroy(core, subject_at(core, core->gone_subject));
+	core->gone_device = 0;
+	core->gone_override = 0;
+	core->gone_activity = 0;
+	core->gone_note = 0;
+	core->gone_subject = 0;
 }
 
 void presence_destroy(struct presence *core)
 {
 	if (!core)
 		return;
-	bury(core);
-	while (core->first)
-		destroy_subject(core, core->first);
-	table_finish(&core->roles);
-	table_finish(&core->subjects);
-	table_finish(&core->tokens);
-	table_finish(&core->clients);
-	deadlines_finish(&core->waiting);
-	for (int kind = 0; kind < OFFLINE_KINDS; kind++)
-		deadlines_finish(&core->offline[kind]);
+	index_finish(&core->roles);
+	index_finish(&core->subjects);
+	index_finish(&core->tokens);
+	index_finish(&core->clients);
+	pool_finish(&core->pool);
 	free(core);
 }
 
@@ -87,25 +61,14 @@ void presence_configure(struct presence *core, const struct presence_config *con
 		core->config.hash_key[i] = key[i];
 }
 
-/* One event brings in a subject, a session and something else at most. */
-enum { NEW_USERS = 3 };
-
-int state_reserve(struct presence *core)
-{
-	if (deadlines_reserve(&core->waiting, core->waiting_users + NEW_USERS))
-		return PRESENCE_ENOMEM;
-	for (int kind = 0; kind < OFFLINE_KINDS; kind++)
-		if (deadlines_reserve(&core->offline[kind], core->subjects.count + 1))
-			return PRESENCE_ENOMEM;
-	return PRESENCE_OK;
-}
-
 static int64_t waiting_deadline(const struct presence *core)
 {
-	const struct deadline *first = deadlines_first(&core->waiting);
+	uint32_t first = deadlines_first(&core->waiting, &core->pool);
 	if (!first)
 		return INT64_MAX;
-	return first->at_ms > core->settle_ms ? first->at_ms : core->settle_ms;
+	const struct deadline *deadline = pool_at(&core->pool, first);
+	int64_t at_ms = when_ms(deadline->at);
+	return at_ms > core->settle_ms ? at_ms : core->settle_ms;
 }
 
 int64_t presence_deadline(const struct presence *core)
@@ -126,25 +89,27 @@ int64_t presence_deadline(const struct presence *core)
 static void settle_waiting(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
-	struct deadline *first = deadlines_first(&core->waiting);
-	switch ((enum deadline_kind)first->kind) {
-	case DUE_SESSION:
-		session_due(core, TABLE_ENTRY(first, struct session, due), event, effects);
+	uint32_t first = deadlines_first(&core->waiting, &core->pool);
+	const struct deadline *deadline = pool_at(&core->pool, first);
+	switch ((enum deadline_kind)deadline->kind) {
+	case DUE_LINGER:
+	case DUE_LIVE:
+		session_due(core, session_at(core, DUE_OWNER(session, first)), event, effects);
 		return;
 	case DUE_OVERRIDE:
-		override_expire(core, TABLE_ENTRY(first, struct override, due), event, effects);
+		override_expire(
+			core, override_at(core, DUE_OWNER(override, first)), event, effects);
 		return;
 	case DUE_ACTIVITY:
-		activity_settle(core, TABLE_ENTRY(first, struct activity, due), event, effects);
+		activity_settle(
+			core, activity_at(core, DUE_OWNER(activity, first)), event, effects);
 		return;
 	case DUE_JUDGE:
-		restore_judge(core, TABLE_ENTRY(first, struct subject, due), event, effects);
+	case DUE_JUDGE_OFFLINE:
+		restore_judge(core, subject_at(core, DUE_OWNER(subject, first)), event, effects);
 		return;
-	case DUE_CLEAR:
-		subject_forget(
-			core, TABLE_ENTRY(first, struct subject, due), event->now_ms, effects);
-		return;
-	case DUE_FORGET: /* never in this heap */
+	case DUE_CLEAR: /* in lists of their own */
+	case DUE_FORGET:
 		return;
 	}
 }
@@ -157,7 +122,7 @@ static void tick(
 	if (waiting_deadline(core) <= event->now_ms)
 		settle_waiting(core, event, effects);
 	else if (subject_forget_deadline(core, &forgettable) <= event->now_ms)
-		subject_forget(core, forgettable, event->now_ms, effects);
+		subject_forget(core, forgettable, event, effects);
 	else if (walk_deadline(core) <= event->now_ms)
 		walk_step(core, event, effects);
 }
@@ -182,7 +147,7 @@ static int forget(
 		return PRESENCE_ENOENT;
 	if (subject->status != PRESENCE_OFFLINE || subject->judge)
 		return PRESENCE_EEXIST;
-	subject_forget(core, subject, event->now_ms, effects);
+	subject_forget(core, subject, event, effects);
 	return PRESENCE_OK;
 }
 
@@ -191,7 +156,7 @@ static int say_again(struct presence *core, const struct presence_event *event)
 	struct subject *subject = subject_find(core, event->role, event->id);
 	if (!subject)
 		return PRESENCE_ENOENT;
-	bool is_hidden = subject_is_hidden(subject);
+	bool is_hidden = subject_is_hidden(core, subject);
 	walk_say(core, subject, event->targets & ~(is_hidden ? PRESENCE_TARGET_TOPIC : 0U));
 	return PRESENCE_OK;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/siphash.h"
@@ -16,115 +15,59 @@ uint64_t state_hash(const struct presence *core, const char *first, const char *
 	return siphash_finish(&hash);
 }
 
-static bool role_matches(const struct table_node *node, const void *name)
+uint32_t subject_hash(const struct presence *core, const char *role, const char *id)
 {
-	return !strcmp(TABLE_CONST_ENTRY(node, struct role, by_name)->name, name);
+	return index_hash(state_hash(core, role, id));
 }
 
-struct role *role_find(const struct presence *core, const char *name)
+struct subject *subject_find_hashed(
+	const struct presence *core, uint32_t hash, const char *role, const char *id)
 {
-	struct table_node *node = table_find(
-		&core->roles, state_hash(core, name, ""), role_matches, name);
-	return node ? TABLE_ENTRY(node, struct role, by_name) : NULL;
-}
-
-static struct role *role_get_or_add(struct presence *core, const char *name)
-{
-	struct role *found = role_find(core, name);
-	if (found)
-		return found;
-	size_t size = strlen(name) + 1;
-	struct role *role = calloc(1, sizeof(*role) + size);
-	if (!role)
-		return NULL;
-	memcpy(role->name, name, size);
-	role->by_name.hash = state_hash(core, name, "");
-	table_insert(&core->roles, &role->by_name);
-	return role;
-}
-
-static void role_remove(struct presence *core, struct role *role)
-{
-	table_remove(&core->roles, &role->by_name);
-	free(role);
-}
-
-struct name {
-	const char *role, *id;
-};
-
-static bool subject_matches(const struct table_node *node, const void *key)
-{
-	const struct subject *subject = TABLE_CONST_ENTRY(node, struct subject, by_name);
-	const struct name *name = key;
-	return !strcmp(subject->id, name->id) && !strcmp(subject->role->name, name->role);
+	struct index_search search;
+	uint32_t number = index_first(&core->subjects, hash, &search);
+	for (; number; number = index_next(&search)) {
+		struct subject *subject = subject_at(core, number);
+		if (!strcmp(subject->id, id) && !strcmp(role_at(core, subject->role)->name, role))
+			return subject;
+	}
+	return NULL;
 }
 
 struct subject *subject_find(const struct presence *core, const char *role, const char *id)
 {
-	struct name name = { role, id };
-	uint64_t hash = state_hash(core, role, id);
-	struct table_node *node = table_find(&core->subjects, hash, subject_matches, &name);
-	return node ? TABLE_ENTRY(node, struct subject, by_name) : NULL;
-}
-
-static void link_first(struct presence *core, struct subject *subject)
-{
-	subject->previous = NULL;
-	subject->next = core->first;
-	if (core->first)
-		core->first->previous = subject;
-	else
-		core->last = subject;
-	core->first = subject;
-}
-
-static void unlink_subject(struct presence *core, struct subject *subject)
-{
-	walk_skip_subject(core, subject);
-	if (subject->previous)
-		subject->previous->next = subject->next;
-	else
-		core->first = subject->next;
-	if (subject->next)
-		subject->next->previous = subject->previous;
-	else
-		core->last = subject->previous;
-}
-
-void subject_move_last(struct presence *core, struct subject *subject)
-{
-	unlink_subject(core, subject);
-	subject->next = NULL;
-	subject->previous = core->last;
-	if (core->last)
-		core->last->next = subject;
-	else
-		core->first = subject;
-	core->last = subject;
+	return subject_find_hashed(core, subject_hash(core, role, id), role, id);
 }
 
 struct subject *subject_add(
 	struct presence *core, const char *role_name, const char *id, bool unmatched)
 {
-	size_t size = strlen(id) + 1;
-	struct subject *subject = calloc(1, sizeof(*subject) + size);
+	uint32_t hash = subject_hash(core, role_name, id);
+	if (index_reserve(&core->subjects, hash))
+		return NULL;
+	size_t size = SIZE_WITH(subject, id, id);
+	uint32_t number = pool_take(&core->pool, size);
+	struct subject *subject = subject_at(core, number);
 	struct role *role = subject ? role_get_or_add(core, role_name) : NULL;
 	if (!role) {
-		free(subject);
+		pool_give(&core->pool, number, size);
 		return NULL;
 	}
-	memcpy(subject->id, id, size);
+	memcpy(subject->id, id, strlen(id) + 1);
+	subject->self = number;
 	subject->unmatched = unmatched;
-	subject->role = role;
+	subject->role = role->self;
 	role->subjects++;
-	subject->due.kind = DUE_FORGET;
-	subject->by_name.hash = state_hash(core, role_name, id);
-	table_insert(&core->subjects, &subject->by_name);
+	index_insert(&core->subjects, hash, number);
 	/* At the front, where walks that are under way have passed: it speaks for itself. */
-	link_first(core, subject);
-	core->waiting_users++;
+	walk_link_first(core, subject);
 	return subject;
+}
+
+struct extras *subject_extras(struct presence *core, struct subject *subject)
+{
+	if (!subject->extras)
+		subject->extras = pool_take(&core->pool, sizeof(struct extras));
+	return extras_of(core, subject);
 }
 
 uint64_t note_hash(const struct presence *core, const char *note)
@@ -132,111 +75,145 @@ uint64_t note_hash(const struct presence *core, const char *note)
 	return note ? state_hash(core, note, "") | 1 : 0; /* 0 is none */
 }
 
-static struct deadlines *offline_of(struct presence *core, const struct subject *subject)
-{
-	return &core->offline[subject->unmatched ? OFFLINE_UNMATCHED : OFFLINE_MATCHED];
-}
-
 static int64_t retain_ms(const struct presence *core, bool unmatched)
 {
 	return unmatched ? core->config.unmatched_retain_ms : core->config.offline_retain_ms;
 }
 
+int64_t subject_retain_ms(const struct presence *core, const struct subject *subject)
+{
+	return retain_ms(core, subject->unmatched);
+}
+
+static struct deadlines *deadlines_of(
+	struct presence *core, const struct subject *subject, unsigned kind)
+{
+	int whose = subject->unmatched ? OFFLINE_UNMATCHED : OFFLINE_MATCHED;
+	if (kind == DUE_FORGET)
+		return &core->forget[whose];
+	return kind == DUE_CLEAR ? &core->clear[whose] : &core->waiting;
+}
+
+static void set_due(struct presence *core, struct subject *subject, unsigned kind, int64_t at_ms)
+{
+	deadline_set(deadlines_of(core, subject, kind), &core->pool,
+		DUE_NUMBER(subject, subject->self), kind, at_ms);
+}
+
 static void clear_due(struct presence *core, struct subject *subject)
 {
-	bool forget = subject->due.kind == DUE_FORGET;
-	deadline_clear(forget ? offline_of(core, subject) : &core->waiting, &subject->due);
+	deadline_clear(deadlines_of(core, subject, subject->due.kind), &core->pool,
+		DUE_NUMBER(subject, subject->self));
 }
 
 void subject_wait(struct presence *core, struct subject *subject, int64_t at_ms)
 {
 	clear_due(core, subject);
-	subject->due.kind = DUE_JUDGE;
-	deadline_set(&core->waiting, &subject->due, at_ms);
+	set_due(core, subject, subject->status == PRESENCE_OFFLINE ? DUE_JUDGE_OFFLINE : DUE_JUDGE,
+		at_ms);
 }
 
-static bool must_be_remembered(const struct subject *subject)
+int64_t subject_offline_ms(const struct subject *subject, const struct presence_event *event)
 {
-	return subject->devices || subject->override;
+	if (!subject->judge)
+		return when_ms(subject->due.at);
+	int64_t age_ms = event->wall_ms - when_ms(subject->since);
+	/* On a wall clock that has stepped back, it went offline now. */
+	return event->now_ms - (age_ms > 0 ? age_ms : 0);
+}
+
+static bool must_be_remembered(const struct presence *core, const struct subject *subject)
+{
+	return subject->devices || subject_override(core, subject);
 }
 
 /* Published as offline: for as long as offline records are kept, whoever is behind it. */
 static void wait_to_be_forgotten(struct presence *core, struct subject *subject)
 {
+	/* One that was never published need not wait. */
+	int64_t at_ms = subject->rev ? when_ms(subject->due.at) : WHEN_MIN;
+	unsigned kind = must_be_remembered(core, subject) ? DUE_CLEAR : DUE_FORGET;
 	clear_due(core, subject);
-	if (!must_be_remembered(subject)) {
-		subject->due.kind = DUE_FORGET;
-		/* One that was never published need not wait. */
-		deadline_set(offline_of(core, subject), &subject->due,
-			subject->rev ? subject->offline_ms : INT64_MIN / 2);
-	} else if (subject->rev) {
-		subject->due.kind = DUE_CLEAR;
-		deadline_set(&core->waiting, &subject->due,
-			subject->offline_ms + retain_ms(core, subject->unmatched));
-	}
+	if (kind == DUE_FORGET || subject->rev)
+		set_due(core, subject, kind, at_ms);
 }
 
 void subject_destroy(struct presence *core, struct subject *subject)
 {
 	if (!subject)
 		return;
-	if (!subject->role->subjects)
-		role_remove(core, subject->role);
-	free(subject);
+	struct role *role = role_at(core, subject->role);
+	if (!role->subjects)
+		role_remove(core, role);
+	if (subject->extras)
+		pool_give(&core->pool, subject->extras, sizeof(struct extras));
+	pool_give(&core->pool, subject->self, SIZE_WITH(subject, id, subject->id));
+}
+
+static struct subject *first_of(const struct presence *core, const struct deadlines *deadlines)
+{
+	uint32_t number = deadlines_first(deadlines, &core->pool);
+	return number ? subject_at(core, DUE_OWNER(subject, number)) : NULL;
 }
 
 struct subject *subject_offline_longest(const struct presence *core)
 {
-	struct deadline *matched = deadlines_first(&core->offline[OFFLINE_MATCHED]);
-	struct deadline *unmatched = deadlines_first(&core->offline[OFFLINE_UNMATCHED]);
-	struct deadline *oldest = matched;
-	if (!matched || (unmatched && unmatched->at_ms < matched->at_ms))
-		oldest = unmatched;
-	return oldest ? TABLE_ENTRY(oldest, struct subject, due) : NULL;
+	struct subject *matched = first_of(core, &core->forget[OFFLINE_MATCHED]);
+	struct subject *unmatched = first_of(core, &core->forget[OFFLINE_UNMATCHED]);
+	if (!matched || (unmatched && when_ms(unmatched->due.at) < when_ms(matched->due.at)))
+		return unmatched;
+	return matched;
 }
 
 int64_t subject_forget_deadline(const struct presence *core, struct subject **next)
 {
 	int64_t earliest = INT64_MAX;
-	for (int kind = 0; kind < OFFLINE_KINDS; kind++) {
-		struct deadline *first = deadlines_first(&core->offline[kind]);
-		if (!first)
-			continue;
-		int64_t at_ms = first->at_ms + retain_ms(core, kind == OFFLINE_UNMATCHED);
-		if (at_ms < earliest) {
-			earliest = at_ms;
-			*next = TABLE_ENTRY(first, struct subject, due);
+	for (int whose = 0; whose < OFFLINE_KINDS; whose++) {
+		struct subject *first[] = {
+			first_of(core, &core->clear[whose]),
+			first_of(core, &core->forget[whose]),
+		};
+		int64_t kept_ms = retain_ms(core, whose == OFFLINE_UNMATCHED);
+		for (size_t i = 0; i < sizeof(first) / sizeof(*first); i++) {
+			if (!first[i] || when_ms(first[i]->due.at) + kept_ms >= earliest)
+				continue;
+			earliest = when_ms(first[i]->due.at) + kept_ms;
+			*next = first[i];
 		}
 	}
 	return earliest;
 }
 
-void subject_evidence(struct subject *subject, int64_t wall_ms)
+void subject_evidence(struct presence *core, struct subject *subject, int64_t wall_ms)
 {
-	if (wall_ms > subject->last_seen_ms && !subject_is_hidden(subject))
-		subject->last_seen_ms = wall_ms;
+	if (wall_ms > when_ms(subject->last_seen) && !subject_is_hidden(core, subject))
+		subject->last_seen = when_of(wall_ms);
 }
 
-void subject_record(const struct subject *subject, struct presence_record *record)
+void subject_record(
+	const struct presence *core, const struct subject *subject, struct presence_record *record)
 {
+	const struct extras *extras = extras_of(core, subject);
 	struct aggregate now;
 	*record = (struct presence_record){
-		.role = subject->role->name,
+		.role = role_at(core, subject->role)->name,
 		.id = subject->id,
 		.status = subject->status,
 		.previous = subject->previous_status,
 		.reason = subject->reason,
 		.source = subject->source,
 		.devices = subject->published_devices,
-		.since_ms = subject->since_ms,
-		.last_seen_ms = subject->last_seen_ms,
+		.since_ms = when_ms(subject->since),
+		.last_seen_ms = when_ms(subject->last_seen),
 		.rev = subject->rev,
 	};
-	if (subject->published_note) {
-		aggregate(subject, &now);
+	if (!extras)
+		return;
+	if (extras->published_note) {
+		aggregate(core, subject, &now);
 		record->note = now.note;
 	}
-	record->until_ms = subject->published_until_ms;
+	record->until_ms = extras->published_until_ms;
 }
 
 int64_t state_mint_rev(struct presence *core, int64_t wall_ms)
@@ -252,8 +229,7 @@ static void publish(struct presence *core, struct subject *subject,
 	/* What an earlier boot published is not among what this one has. */
 	int64_t previous_rev = subject->judge ? 0 : subject->rev;
 	subject->rev = state_mint_rev(core, event->wall_ms);
-	effect_add(core, effects, PRESENCE_PUBLISH, subject, event->now_ms)->previous_rev =
-		previous_rev;
+	effect_add(core, effects, PRESENCE_PUBLISH, subject, event)->previous_rev = previous_rev;
 }
 
 void subject_count(struct presence *core, struct subject *subject, int by)
@@ -261,25 +237,41 @@ void subject_count(struct presence *core, struct subject *subject, int by)
 	if (!subject->rev)
 		return;
 	core->counts.subjects += (uint64_t)by;
-	subject->role->published[subject->status] += (uint64_t)by;
+	role_at(core, subject->role)->published[subject->status] += (uint64_t)by;
 }
 
-static void set_status(
-	struct subject *subject, enum presence_status status, const struct presence_event *event)
+static void set_status(struct presence *core, struct subject *subject, enum presence_status status,
+	const struct presence_event *event)
 {
-	if (status == PRESENCE_OFFLINE)
-		subject->offline_ms = event->now_ms;
+	clear_due(core, subject);
+	subject->due.at = when_of(event->now_ms); /* offline since then, if it is */
 	subject->previous_status = subject->status;
-	subject->status = (uint8_t)status;
-	subject->since_ms = event->wall_ms;
+	subject->status = status & 3U;
+	subject->since = when_of(event->wall_ms);
 }
 
-static bool differs(
-	const struct presence *core, const struct subject *subject, const struct aggregate *now)
+static bool differs(const struct presence *core, const struct subject *subject,
+	const struct aggregate *now, uint64_t note)
 {
+	const struct extras *extras = extras_of(core, subject);
 	return now->status != subject->status || now->devices != subject->published_devices ||
-		note_hash(core, now->note) != subject->published_note ||
-		now->until_ms != subject->published_until_ms;
+		note != (extras ? extras->published_note : 0) ||
+		now->until_ms != (extras ? extras->published_until_ms : 0);
+}
+
+static void set_published(struct presence *core, struct subject *subject,
+	const struct aggregate *now, uint64_t note, enum presence_reason reason)
+{
+	struct extras *extras = extras_of(core, subject);
+	/* Who has a note, or an override, has extras. */
+	if (extras) {
+		extras->published_note = note;
+		extras->published_until_ms = now->until_ms;
+	}
+	subject->published_devices = (uint16_t)now->devices;
+	subject->reason = (uint8_t)reason;
+	subject->source = now->source & 3U;
+	core->counts.transitions++;
 }
 
 int64_t subject_settle(struct presence *core, struct subject *subject,
@@ -289,19 +281,19 @@ int64_t subject_settle(struct presence *core, struct subject *subject,
 	struct aggregate now;
 	int64_t previous_rev = subject->rev;
 
-	aggregate(subject, &now);
-	bool changed = differs(core, subject, &now);
+	aggregate(core, subject, &now);
+	uint64_t note = note_hash(core, now.note);
+	bool changed = differs(core, subject, &now, note);
 	subject_count(core, subject, -1);
 	if (now.status != subject->status)
-		set_status(subject, now.status, event);
-	if (changed) {
-		subject->published_devices = now.devices;
-		subject->published_note = note_hash(core, now.note);
-		subject->published_until_ms = now.until_ms;
-		subject->reason = (uint8_t)reason;
-		subject->source = (uint8_t)now.source;
-		core->counts.transitions++;
+		set_status(core, subject, now.status, event);
+	else if (subject->judge && subject->status == PRESENCE_OFFLINE) {
+		int64_t offline_ms = subject_offline_ms(subject, event);
+		clear_due(core, subject);
+		subject->due.at = when_of(offline_ms);
 	}
+	if (changed)
+		set_published(core, subject, &now, note, reason);
 	if (changed || subject->judge)
 		publish(core, subject, event, effects);
 	subject_count(core, subject, 1);
@@ -321,30 +313,38 @@ void subject_publish_again(struct presence *core, struct subject *subject,
 
 static void remove_subject(struct presence *core, struct subject *subject)
 {
+	const struct extras *extras = extras_of(core, subject);
+	struct role *role = role_at(core, subject->role);
 	assert(!core->gone_subject);
-	while (subject->activities) {
-		activity_remove(core, subject->activities);
-		free(core->gone_activity);
-		core->gone_activity = NULL;
+	while (extras && extras->activities) {
+		activity_remove(core, activity_at(core, extras->activities));
+		activity_free(core, activity_at(core, core->gone_activity));
+		core->gone_activity = 0;
 	}
 	clear_due(core, subject);
-	unlink_subject(core, subject);
-	table_remove(&core->subjects, &subject->by_name);
-	subject->role->subjects--;
-	core->waiting_users--;
-	core->gone_subject = subject;
+	walk_unlink(core, subject);
+	index_remove(&core->subjects, subject_hash(core, role->name, subject->id), subject->self);
+	role->subjects--;
+	core->gone_subject = subject->self;
 }
 
-void subject_forget(struct presence *core, struct subject *subject, int64_t now_ms,
-	struct presence_effects *effects)
+void subject_take_back(struct presence *core, struct subject *subject)
+{
+	remove_subject(core, subject);
+	subject_destroy(core, subject);
+	core->gone_subject = 0;
+}
+
+void subject_forget(struct presence *core, struct subject *subject,
+	const struct presence_event *event, struct presence_effects *effects)
 {
 	if (subject->rev) {
-		effect_add(core, effects, PRESENCE_FORGOTTEN, subject, now_ms)->previous_rev =
+		effect_add(core, effects, PRESENCE_FORGOTTEN, subject, event)->previous_rev =
 			subject->rev;
 		core->counts.forgotten++;
 	}
 	subject_count(core, subject, -1);
-	if (!must_be_remembered(subject)) {
+	if (!must_be_remembered(core, subject)) {
 		remove_subject(core, subject);
 		return;
 	}

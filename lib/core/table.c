@@ -95,43 +95,6 @@ struct table_node *table_find(
 	return node;
 }
 
-/* The hash backwards: whatever the size of the table, all of a bucket are neighbours then, and a
- * bucket that is split becomes two neighbours. */
-uint64_t table_place(uint64_t hash)
-{
-	static const uint64_t masks[] = { 0x5555555555555555, 0x3333333333333333,
-		0x0f0f0f0f0f0f0f0f, 0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff };
-	for (unsigned i = 0; i < sizeof(masks) / sizeof(*masks); i++)
-		hash = (hash >> (1U << i) & masks[i]) | (hash & masks[i]) << (1U << i);
-	return hash;
-}
-
-static void look(struct table_node *node, uint64_t place, struct table_node **found)
-{
-	for (; node; node = node->next)
-		if (table_place(node->hash) >= place &&
-			(!*found || table_place(node->hash) < table_place((*found)->hash)))
-			*found = node;
-}
-
-struct table_node *table_find_place(const struct table *table, uint64_t place)
-{
-	struct table_node *found = NULL;
-	/* While it grows, an old bucket and the two that it becomes count as one. */
-	size_t size = table->old ? table->old_size : table->size;
-	uint64_t places = UINT64_MAX / size + 1; /* in a bucket */
-	uint64_t from = place;
-	do {
-		size_t bucket = table_place(from) & (size - 1);
-		if (table->old && bucket >= table->moved)
-			look(table->old[bucket], place, &found);
-		for (size_t i = bucket; i < table->size; i += size)
-			look(table->buckets[i], place, &found);
-		from = (from & ~(places - 1)) + places;
-	} while (!found && from);
-	return found;
-}
-
 static void each_from(struct table_node *const *buckets, size_t first, size_t size,
 	void (*visit)(const struct table_node *node, void *context), void *context)
 {

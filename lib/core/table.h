@@ -3,7 +3,10 @@
 #define PRESENCE_CORE_TABLE_H
 
 /* An intrusive hash table that grows step by step: every insertion and removal moves a few
- * buckets, so no single one pays for all. Entries embed a table_node and own themselves. */
+ * buckets, so no single one pays for all. Entries embed a table_node and own themselves.
+ *
+ * For what is known by pointer: a few ten thousand clients, what waits in a mailbox. The core
+ * itself has millions of smaller objects, and index.h. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,11 +37,6 @@ void table_remove(struct table *table, struct table_node *node);
 typedef bool table_match(const struct table_node *node, const void *key);
 struct table_node *table_find(
 	const struct table *table, uint64_t hash, table_match *match, const void *key);
-
-/* Every entry has a place, of its hash alone, in an order that does not change as the table grows:
- * of those at or behind place, the first. NULL: none. */
-uint64_t table_place(uint64_t hash);
-struct table_node *table_find_place(const struct table *table, uint64_t place);
 
 /* In no order; visit must not insert or remove. */
 void table_each(const struct table *table,

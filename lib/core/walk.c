@@ -4,11 +4,11 @@
 /* How many subjects a step passes over before it gives up its turn. */
 enum { PASSED_MAX = 64 };
 
-void walk_skip_subject(struct presence *core, const struct subject *subject)
+static void skip_subject(struct presence *core, const struct subject *subject)
 {
-	if (core->refresh.next == subject)
+	if (core->refresh.next == subject->self)
 		core->refresh.next = subject->next;
-	if (core->say.next == subject) {
+	if (core->say.next == subject->self) {
 		core->say.next = subject->next;
 		core->say_begun = false;
 	}
@@ -16,17 +16,53 @@ void walk_skip_subject(struct presence *core, const struct subject *subject)
 
 void walk_skip_device(struct presence *core, const struct device *device)
 {
-	if (core->say_begun && core->say_device == device)
+	if (core->say_begun && core->say_device == device->self)
 		core->say_device = device->next;
+}
+
+void walk_link_first(struct presence *core, struct subject *subject)
+{
+	subject->previous = 0;
+	subject->next = core->first;
+	if (core->first)
+		subject_at(core, core->first)->previous = subject->self;
+	else
+		core->last = subject->self;
+	core->first = subject->self;
+}
+
+void walk_unlink(struct presence *core, struct subject *subject)
+{
+	skip_subject(core, subject);
+	if (subject->previous)
+		subject_at(core, subject->previous)->next = subject->next;
+	else
+		core->first = subject->next;
+	if (subject->next)
+		subject_at(core, subject->next)->previous = subject->previous;
+	else
+		core->last = subject->previous;
+}
+
+static void move_last(struct presence *core, struct subject *subject)
+{
+	walk_unlink(core, subject);
+	subject->next = 0;
+	subject->previous = core->last;
+	if (core->last)
+		subject_at(core, core->last)->next = subject->self;
+	else
+		core->first = subject->self;
+	core->last = subject->self;
 }
 
 /* The way of a walk leads to the last subject. To say one again, it is moved there. */
 void walk_say(struct presence *core, struct subject *subject, unsigned targets)
 {
 	core->say_targets = targets | (core->say.next ? core->say_targets : 0);
-	subject_move_last(core, subject);
+	move_last(core, subject);
 	if (!core->say.next) {
-		core->say.next = subject;
+		core->say.next = subject->self;
 		core->say_begun = false;
 	}
 }
@@ -49,21 +85,20 @@ int64_t walk_deadline(const struct presence *core)
 void walk_show(struct presence *core, struct device *device, const struct presence_event *event,
 	struct presence_effects *effects)
 {
-	bool is_hidden = subject_is_hidden(device->subject);
-	enum presence_status shown = is_hidden ? PRESENCE_OFFLINE : device_shown(device);
+	bool is_hidden = subject_is_hidden(core, subject_at(core, device->subject));
+	enum presence_status shown = is_hidden ? PRESENCE_OFFLINE : device_shown(core, device);
 	if (!core->config.device_topics || shown == device->shown)
 		return;
 	device->shown = (uint8_t)shown;
-	device->shown_since_ms = event->wall_ms;
 	effect_add_device(core, effects, device,
-		is_hidden ? core->config.goodbye : PRESENCE_REASON_CONNECT, event->now_ms);
+		is_hidden ? core->config.goodbye : PRESENCE_REASON_CONNECT, event);
 }
 
 static void say_device(struct presence *core, struct subject *subject, struct device *device,
 	const struct presence_event *event, struct presence_effects *effects)
 {
 	if (core->say_targets & PRESENCE_TARGET_STORE && (device || subject->rev))
-		effect_add_store(core, effects, subject, device, 0, event->now_ms);
+		effect_add_store(core, effects, subject, device, 0, event);
 	if (device && core->say_targets & PRESENCE_TARGET_DEVICES)
 		walk_show(core, device, event, effects);
 }
@@ -71,18 +106,18 @@ static void say_device(struct presence *core, struct subject *subject, struct de
 static void say_step(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
-	struct subject *subject = core->say.next;
+	struct subject *subject = subject_at(core, core->say.next);
+	const struct override *override = subject_override(core, subject);
 	if (!core->say_begun) {
 		core->say_begun = true;
 		core->say_device = subject->devices;
 		if (core->say_targets & PRESENCE_TARGET_TOPIC && !subject->judge && subject->rev)
 			subject_publish_again(core, subject, event, effects);
 		/* Before its devices: without it, who is invisible would be online. */
-		if (core->say_targets & PRESENCE_TARGET_STORE && subject->override)
-			effect_add_override(
-				core, effects, subject, subject->override->rev, 0, event->now_ms);
+		if (core->say_targets & PRESENCE_TARGET_STORE && override)
+			effect_add_override(core, effects, subject, override->rev, 0, event);
 	}
-	struct device *device = core->say_device;
+	struct device *device = device_at(core, core->say_device);
 	say_device(core, subject, device, event, effects);
 	if (device)
 		core->say_device = device->next;
@@ -96,11 +131,11 @@ static void refresh_step(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
 	for (int passed = 0; core->refresh.next && passed < PASSED_MAX; passed++) {
-		struct subject *subject = core->refresh.next;
+		struct subject *subject = subject_at(core, core->refresh.next);
 		core->refresh.next = subject->next;
 		if (subject->status == PRESENCE_OFFLINE)
 			continue;
-		effect_add(core, effects, PRESENCE_REFRESH, subject, event->now_ms);
+		effect_add(core, effects, PRESENCE_REFRESH, subject, event);
 		return;
 	}
 }
@@ -113,7 +148,7 @@ void walk_step(
 	} else if (core->say_everything) {
 		core->say_everything = false;
 		if (core->say_targets & PRESENCE_TARGET_STORE)
-			effect_add(core, effects, PRESENCE_RESYNCED, NULL, event->now_ms);
+			effect_add(core, effects, PRESENCE_RESYNCED, NULL, event);
 	} else {
 		if (!core->refresh.next) {
 			core->refresh.next = core->first;

@@ -8,39 +8,39 @@
 -- OK, mark, highest rev | DUP, mark, 0 | FENCED, boot, host, pid | LOST
 -- TYPE, then number (0: a key that all need), type and name of each key that is not ours
 local FIELDS, START = 20, 10
-local count, first = (#ARGV - START) / FIELDS, tonumber(ARGV[10])
+local count, first = (#ARGV - START) / FIELDS, number[ARGV[10]]
 
-local function contribution(i)
-	local at = START + (i - 1) * FIELDS
-	local function number(place) return tonumber(ARGV[at + place]) end
-	return { kind = ARGV[at + 1], name = ARGV[at + 2], role = ARGV[at + 3], id = ARGV[at + 4],
-		device = ARGV[at + 5], field = ARGV[at + 6], rank = number(7), seen = number(8),
-		device_note = ARGV[at + 9], status = WORD[number(10)], previous = WORD[number(11)],
-		since = number(12), last_seen = number(13), rev = number(14), reason = ARGV[at + 15],
-		source = ARGV[at + 16], note = ARGV[at + 17], till = number(18), retain = ARGV[at + 19],
-		at = number(20) }
+local function contribution(at)
+	return { name = ARGV[at + 2], role = ARGV[at + 3], id = ARGV[at + 4],
+		device = ARGV[at + 5], field = ARGV[at + 6], rank = number[ARGV[at + 7]],
+		seen = number[ARGV[at + 8]], device_note = ARGV[at + 9],
+		status = WORD[number[ARGV[at + 10]]], previous = WORD[number[ARGV[at + 11]]],
+		since = number[ARGV[at + 12]], last_seen = number[ARGV[at + 13]],
+		rev = number[ARGV[at + 14]], reason = ARGV[at + 15], source = ARGV[at + 16],
+		note = ARGV[at + 17], till = number[ARGV[at + 18]], retain = ARGV[at + 19],
+		at = number[ARGV[at + 20]] }
 end
 
+-- Reads what is needed anyway, of all of them; whatever is not ours shows by its answer.
 local function wrong_types()
-	local wrong, seen = { 'TYPE' }, {}
-	local function check(i, key, expected)
-		if seen[key] == nil then
-			local found, fits = key_type(key, expected)
-			seen[key] = fits or found
-		end
-		if seen[key] ~= true then
-			wrong[#wrong + 1] = i; wrong[#wrong + 1] = seen[key]; wrong[#wrong + 1] = key
-		end
-		return seen[key] == true
+	local wrong, roles, refused = { 'TYPE' }, {}, {}
+	local function add(i, found, key)
+		wrong[#wrong + 1] = i; wrong[#wrong + 1] = found; wrong[#wrong + 1] = key
 	end
 	for i = 1, count do
-		local kind, name = ARGV[START + (i - 1) * FIELDS + 1], ARGV[START + (i - 1) * FIELDS + 2]
-		if kind ~= 't' then
-			check(0, base .. 'online:' .. string.match(name, '^[^/]*'), 'zset')
-			if check(i, base .. 'subject:' .. name, 'hash') then
-				check(i, base .. 'state:' .. name, 'hash')
-			end
+		local at = START + (i - 1) * FIELDS
+		local kind, name, role = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+		if kind ~= 't' and not roles[role] then
+			local key = base .. 'online:' .. string.match(name, '^[^/]*')
+			local length, found = key_length(key, 'zset')
+			if not length then add(0, found, key) end
+			roles[role] = true
 		end
+		if kind ~= 't' and not is_read(name) and not refused[name] then
+			local found, key = subject_read(name)
+			if found then refused[name] = { found, key } end
+		end
+		if refused[name] then add(i, refused[name][1], refused[name][2]) end
 	end
 	return #wrong > 1 and wrong
 end
@@ -52,28 +52,28 @@ local function activity(c)
 	local _, fits = key_type(key, 'zset')
 	if not fits then return end
 	if c.rank > 0 then
-		redis.call('ZADD', key, text(c.seen), c.name)
+		redis.call('ZADD', key, text[c.seen], c.name)
 	else
 		redis.call('ZREM', key, c.name)
 	end
-	redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now))
+	redis.call('ZREMRANGEBYSCORE', key, '-inf', text[now])
 	local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-	if last then redis.call('PEXPIRE', key, text(tonumber(last) - now)) end
+	if last then redis.call('PEXPIRE', key, text[tonumber(last) - now]) end
 end
 
 local KINDS = { s = contribute, o = override, f = forget, t = activity }
 
-local stop, h = fence()
+local stop, h, rev, overrides = fence()
 if stop then return stop end
 if first + count - 1 <= h.mark then return { 'DUP', h.mark, 0 } end
 if first ~= h.mark + 1 then return { 'LOST' } end
 stop = wrong_types()
 if stop then return stop end
 
-merge_begin()
+merge_begin(rev, overrides)
 for i = 1, count do
-	local c = contribution(i)
-	KINDS[c.kind](c, first + i - 1)
+	local at = START + (i - 1) * FIELDS
+	KINDS[ARGV[at + 1]](contribution(at), first + i - 1)
 end
 merge_end()
 h.mark = first + count - 1

@@ -4,26 +4,56 @@
 local ttl, maxlen, floor = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local events, own = base .. 'events', 'd:' .. node .. '/'
 local meta_rev = 0 -- the highest rev of the partition
+-- By name, until the subject is changed: the fields of its state, and how long its record is.
+local states, lengths = {}, {}
+-- What many contributions of a call change a little of, written once at its end: by role and encoded
+-- id the score, or false for none; by name whether this node has the subject.
+local scores, members = {}, {}
 
 local function is_own(field)
 	return string.sub(field, 1, #own) == own
 end
 
--- The devices of a subject by their field, and the rev of its record. An entry of a later format
--- is kept and counts for nothing.
-local function state_read(key)
-	local flat, devices, rev = redis.call('HGETALL', key), {}, 0
+local function is_read(name)
+	return states[name] ~= nil
+end
+
+-- Looks at a subject before anything is written. Or, of a key that is not ours, type and name.
+local function subject_read(name)
+	local key = base .. 'subject:' .. name
+	local length, found = key_length(key, 'hash')
+	if not length then return found, key end
+	key = base .. 'state:' .. name
+	local state, fits = redis.pcall('HGETALL', key), true
+	if state.err then
+		found, fits = key_type(key, 'hash')
+		if not fits then return found, key end
+		state = redis.call('HGETALL', key) -- another error: raised
+	end
+	states[name], lengths[name] = state, length
+end
+
+-- The devices of a subject by their field, the rev of its record, whether there is any state, and
+-- how long the record is, nil for unknown. An entry of a later format is kept and counts for nothing.
+local function state_read(name)
+	local flat, length = states[name], lengths[name]
+	if flat then
+		states[name], lengths[name] = nil, nil
+	else
+		flat = redis.call('HGETALL', base .. 'state:' .. name)
+	end
+	local devices, rev = {}, 0
 	for i = 1, #flat, 2 do
 		if flat[i] == 'rev' then
 			rev = tonumber(flat[i + 1]) or 0
 		else
-			local at, rank, of, _, note = string.match(flat[i + 1],
-				'^1|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
+			local at, rank, of, note = string.match(flat[i + 1],
+				'^1|(%d+)|(%d+)|(%d+)|%d+|(.*)$')
 			devices[flat[i]] = { epoch = tonumber(at or '0'), rank = tonumber(rank or '0'),
 				rev = tonumber(of or '0'), note = note or '' }
 		end
 	end
-	return devices, rev
+	return devices, rev, #flat > 0, length
 end
 
 -- The highest rank, how many devices are up, the note of the latest among those that decide,
@@ -65,8 +95,8 @@ local function merge(c, devices)
 end
 
 -- The record as it stands. Most contributions do not need it: read when asked for, once.
-local function record_reader(key)
-	local old
+local function record_reader(key, length)
+	local old = length == 0 and { note = '', till = '0', rev = 0 } or nil
 	return function()
 		if old then return old end
 		local v = redis.call('HMGET', key, 'status', 'previous', 'since', 'last_seen', 'devices',
@@ -100,30 +130,42 @@ end
 
 local function differs(r, old)
 	return old.status and (old.status ~= r.status or old.previous ~= r.previous or
-		old.since ~= r.since or old.devices ~= text(r.devices) or old.note ~= r.note or
-		old.till ~= text(r.till))
+		old.since ~= r.since or old.devices ~= text[r.devices] or old.note ~= r.note or
+		old.till ~= text[r.till])
 end
 
--- The public record: exactly its fields, so a note that ended is gone.
-local function record_write(key, c, r)
-	local row = { 'v', '1', 'role', c.role, 'id', c.id, 'status', r.status, 'previous', r.previous,
-		'reason', c.reason, 'source', r.source, 'devices', text(r.devices),
-		'since', text(r.since), 'last_seen', text(r.last_seen), 'rev', text(r.rev),
-		'node', node }
-	if r.note ~= '' then row[#row + 1] = 'note'; row[#row + 1] = r.note end
-	if r.till > 0 then row[#row + 1] = 'until'; row[#row + 1] = text(r.till) end
-	redis.call('DEL', key)
-	redis.call('HSET', key, unpack(row))
+-- How many fields were not there before.
+local function fields_write(key, c, r)
+	local added = redis.call('HSET', key, 'v', '1', 'role', c.role, 'id', c.id, 'status', r.status,
+		'previous', r.previous, 'reason', c.reason, 'source', r.source,
+		'devices', text[r.devices], 'since', text[r.since], 'last_seen', text[r.last_seen],
+		'rev', text[r.rev], 'node', node)
+	if r.note ~= '' then added = added + redis.call('HSET', key, 'note', r.note) end
+	if r.till > 0 then added = added + redis.call('HSET', key, 'until', text[r.till]) end
+	return added
+end
+
+-- The public record: exactly its fields, so a note that ended is gone. One of as many fields as the
+-- new one is written over, which is cheaper; if they were others, it is written anew.
+local function record_write(key, c, r, length)
+	local fields = 12 + (r.note ~= '' and 1 or 0) + (r.till > 0 and 1 or 0)
+	local over = length == fields
+	if length ~= 0 and not over then redis.call('DEL', key) end
+	if fields_write(key, c, r) > 0 and over then
+		redis.call('DEL', key)
+		fields_write(key, c, r)
+	end
 	redis.call('PEXPIRE', key, r.status == 'offline' and c.retain or ttl)
 end
 
-local function online_write(c, r)
-	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
-	if r.status == 'offline' then
-		redis.call('ZREM', base .. 'online:' .. role, id)
-	else
-		redis.call('ZADD', base .. 'online:' .. role, text(r.last_seen), id)
+local function score_set(name, score)
+	local role, id = string.match(name, '^([^/]*)/(.*)$')
+	local of = scores[role]
+	if not of then
+		of = {}
+		scores[role] = of
 	end
+	of[id] = score
 end
 
 -- Who is invisible cannot be told from who is offline: what happens behind such a record changes
@@ -135,12 +177,11 @@ local function is_silent(c, r, old, old_rev)
 	return old().status == 'offline' and not differs(r, old())
 end
 
--- Its place among the subjects of this node.
-local function node_write(c, r, old, devices)
-	redis.call('SADD', base .. 'node:' .. node, c.name)
+-- Its place among the subjects of this node. last: who wrote the record before, or false.
+local function node_write(c, last, devices)
+	members[c.name] = true
 	-- Another node had the subject last and has nothing of it up: it is ours now.
-	local last = old().node
-	if r.devices > 0 and last and last ~= node then
+	if last and last ~= node then
 		for field in pairs(devices) do
 			if string.sub(field, 1, #last + 3) == 'd:' .. last .. '/' then return end
 		end
@@ -150,16 +191,17 @@ end
 
 local function event_write(c, r, seq, contribution, old_rev)
 	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'set', 'node', node, 'boot', boot,
-		'epoch', text(epoch), 'seq', text(seq), 'role', c.role, 'id', c.id, 'device', c.device,
+		'epoch', text[epoch], 'seq', text[seq], 'role', c.role, 'id', c.id, 'device', c.device,
 		'contribution', contribution, 'status', r.status, 'previous', r.previous,
-		'reason', c.reason, 'source', r.source, 'devices', text(r.devices),
-		'since', text(r.since), 'last_seen', text(r.last_seen), 'rev', text(r.rev),
-		'prev_rev', text(old_rev), 'note', r.note, 'until', text(r.till))
+		'reason', c.reason, 'source', r.source, 'devices', text[r.devices],
+		'since', text[r.since], 'last_seen', text[r.last_seen], 'rev', text[r.rev],
+		'prev_rev', text[old_rev], 'note', r.note, 'until', text[r.till])
 end
 
 local function entry_of(c)
-	return table.concat({ '1', text(epoch), text(c.rank), text(c.rev), text(c.seen),
-		c.device_note }, '|')
+	if c.device == '' then return '' end
+	return '1|' .. text[epoch] .. '|' .. text[c.rank] .. '|' .. text[c.rev] .. '|' ..
+		text[c.seen] .. '|' .. c.device_note
 end
 
 -- Puts c's device into devices, or takes it out. Says whether that changes what it contributes;
@@ -188,18 +230,25 @@ local function device_change(c, devices, key)
 	return not d or d.rank ~= c.rank or d.note ~= c.device_note
 end
 
--- rev 0: nothing is published, nor was.
-local function state_write(c, key, rev, devices, had)
+-- rev 0: nothing is published, nor was. mortal: it was left without devices, to live for a while.
+local function state_write(c, key, rev, devices, entry, mortal)
 	if rev == 0 and next(devices) == nil then
 		redis.call('DEL', key)
-		redis.call('SREM', base .. 'node:' .. node, c.name)
+		members[c.name] = false
 		return
 	end
-	if c.device ~= '' and c.rank > 0 then redis.call('HSET', key, own .. c.field, entry_of(c)) end
-	if rev > 0 then redis.call('HSET', key, 'rev', text(rev)) end
+	if entry ~= '' and c.rank > 0 then
+		if rev > 0 then
+			redis.call('HSET', key, own .. c.field, entry, 'rev', text[rev])
+		else
+			redis.call('HSET', key, own .. c.field, entry)
+		end
+	elseif rev > 0 then
+		redis.call('HSET', key, 'rev', text[rev])
+	end
 	if next(devices) == nil then
 		redis.call('PEXPIRE', key, c.retain)
-	elseif not had then
+	elseif mortal then
 		redis.call('PERSIST', key)
 	end
 end
@@ -207,30 +256,34 @@ end
 -- Applies one contribution, writes the record that results.
 local function contribute(c, seq)
 	local key, subject = base .. 'state:' .. c.name, base .. 'subject:' .. c.name
-	local devices, old_rev = state_read(key)
-	local had, old, r = next(devices) ~= nil, record_reader(subject), {}
+	local devices, old_rev, there, length = state_read(c.name)
+	local mortal, old, entry = there and next(devices) == nil, record_reader(subject, length),
+		entry_of(c)
 	-- It has published nothing, so it knows nothing of what is published.
 	if c.rev == 0 then c.since, c.previous, c.last_seen = nil, nil, nil end
 	local rank, count, _, others, theirs = highest(devices)
 	local changed = device_change(c, devices, key)
 	if changed == nil then return end
+	local r = { previous = '', since = 0, last_seen = 0, rev = old_rev, note = '', till = 0,
+		status = '', devices = 0, source = '' } -- at its full size: growing is slow
 	r.status, r.note, r.till, r.devices, r.source = merge(c, devices)
 	r.since, r.previous = continuity(c, r.status, not others, old, WORD[rank])
 	r.last_seen = last_seen(c, r.status, others, old)
-	r.rev = old_rev
 	if changed or c.rev > old_rev or differs(r, old()) then
 		meta_rev = math.max(c.rev, meta_rev + 1)
 		r.rev = meta_rev
-		event_write(c, r, seq, c.device ~= '' and entry_of(c) or '', old_rev)
+		event_write(c, r, seq, entry, old_rev)
 	end
 	local silent = is_silent(c, r, old, old_rev)
-	if not silent then
-		online_write(c, r)
-		record_write(subject, c, r)
-	end
 	-- With a device of it up before, it is among this node's subjects.
-	if count == theirs then node_write(c, r, old, devices) end
-	state_write(c, key, silent and not old().status and 0 or r.rev, devices, had)
+	local joins = count == theirs
+	local last = joins and r.devices > 0 and length ~= 0 and redis.call('HGET', subject, 'node')
+	if not silent then
+		score_set(c.name, r.status ~= 'offline' and r.last_seen)
+		record_write(subject, c, r, length)
+	end
+	if joins then node_write(c, last, devices) end
+	state_write(c, key, silent and not old().status and 0 or r.rev, devices, entry, mortal)
 	return devices
 end
 
@@ -256,8 +309,8 @@ end
 local function override_write(name, role, id, o, seq)
 	override_store(name, o)
 	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'override', 'node', node,
-		'boot', boot, 'epoch', text(epoch), 'seq', text(seq), 'role', role, 'id', id,
-		'status', o.word, 'note', o.note, 'until', text(o.till), 'rev', text(o.rev))
+		'boot', boot, 'epoch', text[epoch], 'seq', text[seq], 'role', role, 'id', id,
+		'status', o.word, 'note', o.note, 'until', text[o.till], 'rev', text[o.rev])
 end
 
 -- What is said of the subject as a whole: the newest counts, whoever said it; a node speaks in order.
@@ -287,8 +340,7 @@ end
 -- This node has nothing of the subject any more; if no other has, it is no more.
 local function forget(c, seq)
 	local key = base .. 'state:' .. c.name
-	local devices, old_rev = state_read(key)
-	local role, id = string.match(c.name, '^([^/]*)/(.*)$')
+	local devices, old_rev = state_read(c.name)
 	local _, _, _, others = highest(devices)
 	if others then
 		for field in pairs(devices) do
@@ -299,23 +351,46 @@ local function forget(c, seq)
 				break
 			end
 		end
-		redis.call('SREM', base .. 'node:' .. node, c.name)
+		members[c.name] = false
 		return
 	end
-	redis.call('SREM', base .. 'node:' .. node, c.name)
+	members[c.name] = false
 	redis.call('DEL', base .. 'subject:' .. c.name, key)
-	redis.call('ZREM', base .. 'online:' .. role, id)
+	score_set(c.name, false)
 	meta_rev = math.max(c.rev, meta_rev + 1)
 	redis.call('XADD', events, 'MAXLEN', '~', maxlen, '*', 't', 'forget', 'node', node, 'boot', boot,
-		'epoch', text(epoch), 'seq', text(seq), 'role', c.role, 'id', c.id,
-		'rev', text(meta_rev), 'prev_rev', text(old_rev))
+		'epoch', text[epoch], 'seq', text[seq], 'role', c.role, 'id', c.id,
+		'rev', text[meta_rev], 'prev_rev', text[old_rev])
 end
 
-local function merge_begin()
-	meta_rev = tonumber(redis.call('HGET', KEYS[1], 'rev') or '0')
-	overridden = redis.call('EXISTS', base .. 'overrides') == 1
+local function merge_begin(rev, overrides)
+	meta_rev, overridden = rev, overrides > 0
+end
+
+local function call_with(command, key, arguments)
+	if #arguments > 0 then redis.call(command, key, unpack(arguments)) end
 end
 
 local function merge_end()
-	redis.call('HSET', KEYS[1], 'rev', text(meta_rev))
+	for role, of in pairs(scores) do
+		local up, down = {}, {}
+		for id, score in pairs(of) do
+			if score then
+				up[#up + 1] = text[score]
+				up[#up + 1] = id
+			else
+				down[#down + 1] = id
+			end
+		end
+		call_with('ZADD', base .. 'online:' .. role, up)
+		call_with('ZREM', base .. 'online:' .. role, down)
+	end
+	local mine, others = {}, {}
+	for name, is_ours in pairs(members) do
+		local to = is_ours and mine or others
+		to[#to + 1] = name
+	end
+	call_with('SADD', base .. 'node:' .. node, mine)
+	call_with('SREM', base .. 'node:' .. node, others)
+	redis.call('HSET', KEYS[1], 'rev', text[meta_rev])
 end

@@ -26,8 +26,8 @@ local function override_store(name, o)
 	local till = o.word == 'none' and now + DAY or o.till
 	redis.call('HSET', base .. 'overrides', name, table.concat({ '{"status":', cjson.encode(o.word),
 		o.note ~= '' and ',"note":' .. cjson.encode(o.note) or '',
-		till > 0 and ',"until":' .. text(till) or '', ',"rev":', text(o.rev),
-		',"node":', cjson.encode(node), ',"epoch":', text(epoch), '}' }))
+		till > 0 and ',"until":' .. text[till] or '', ',"rev":', text[o.rev],
+		',"node":', cjson.encode(node), ',"epoch":', text[epoch], '}' }))
 	overridden = true
 end
 

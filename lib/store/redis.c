@@ -16,6 +16,8 @@
 
 /* Redis as a kind of store: moves bytes between the writer and a socket. */
 
+/* Company for what changes at 500 a second and more; nobody waits for Redis to learn of it. */
+enum { LINGER_MS = 2 };
 enum { CHUNK = 16 * 1024, CHUNKS_MAX = 64, HOST_MAX = 64, WHERE_MAX = 300, BOOT_MAX = 17 };
 
 struct redis_store {
@@ -91,6 +93,7 @@ static void configure(struct redis_store *store)
 		.lease_ms = config->node_lease_ms,
 		.restart_grace_ms = config->restart_grace_ms > 0 ? config->restart_grace_ms : 1,
 		.stream_maxlen = config->redis_stream_maxlen,
+		.linger_ms = LINGER_MS,
 		.seed = seed,
 	};
 }
@@ -226,6 +229,7 @@ static void step(void *self, int64_t now_ms, struct store_wait *wait)
 		disconnect(store, why, now_ms);
 	publish_stats(store);
 	wait->until_ms = redis_writer_deadline(store->writer);
+	wait->is_deaf = redis_writer_lingers(store->writer);
 	wait->fd = store->link.fd;
 	wait->events = POLLIN;
 	if (store->link.connecting)

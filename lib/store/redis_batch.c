@@ -84,6 +84,7 @@ static void send_apply(struct redis_writer *writer, uint32_t place)
 	size_t count = partition->waiting.count;
 	if (count > REDIS_BATCH_MAX)
 		count = REDIS_BATCH_MAX;
+	partition->batch_ms = writer->now_ms;
 	struct redis_command *command = redis_script_begin(
 		writer, REDIS_APPLY, REDIS_SCRIPT_APPLY, place, 4 + count * REDIS_FIELDS);
 	if (!command)
@@ -129,6 +130,29 @@ static bool may_send(const struct redis_writer *writer)
 		!writer->close && !writer->loading;
 }
 
+/* When what waits in partition is to go: a full batch now, others not too soon after the last. */
+static int64_t due_ms(const struct redis_writer *writer, const struct redis_partition *partition)
+{
+	bool now = partition->waiting.count >= REDIS_BATCH_MAX || mailbox_leaving(writer->box);
+	return now ? writer->now_ms : partition->batch_ms + writer->config->linger_ms;
+}
+
+static bool is_due(const struct redis_writer *writer, const struct redis_partition *partition)
+{
+	return partition->waiting.first && due_ms(writer, partition) <= writer->now_ms;
+}
+
+int64_t redis_batch_deadline(const struct redis_writer *writer)
+{
+	int64_t deadline_ms = INT64_MAX;
+	for (uint32_t i = 0; i < writer->config->partitions && may_send(writer); i++) {
+		const struct redis_partition *partition = &writer->partitions[i];
+		if (partition->waiting.first && due_ms(writer, partition) < deadline_ms)
+			deadline_ms = due_ms(writer, partition);
+	}
+	return deadline_ms;
+}
+
 /* Partitions in turn, so that a busy one does not keep the others waiting. */
 void redis_batch_step(struct redis_writer *writer)
 {
@@ -137,11 +161,11 @@ void redis_batch_step(struct redis_writer *writer)
 		more = false;
 		for (uint32_t i = 0; i < writer->config->partitions && may_send(writer); i++) {
 			struct redis_partition *partition = &writer->partitions[i];
-			if (partition->waiting.first)
+			if (is_due(writer, partition))
 				send_apply(writer, i);
 			if (partition->refreshes.first && may_send(writer))
 				send_refresh(writer, i);
-			more = more || partition->waiting.first || partition->refreshes.first;
+			more = more || is_due(writer, partition) || partition->refreshes.first;
 		}
 		more = more && may_send(writer);
 	}

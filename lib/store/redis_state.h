@@ -60,6 +60,7 @@ struct redis_partition {
 	int64_t boot_epoch;  /* the first one */
 	int64_t floor;       /* entries of this node with an older epoch are left over */
 	int64_t acked, sent; /* seq */
+	int64_t batch_ms;    /* when the last batch went */
 };
 
 /* A reply read bit by bit, because the broker takes only so many messages at once. */
@@ -179,6 +180,8 @@ void redis_renew_reply(
 
 /* redis_batch.c */
 void redis_batch_step(struct redis_writer *writer);
+/* When what waits for company goes; INT64_MAX: nothing does. */
+int64_t redis_batch_deadline(const struct redis_writer *writer);
 /* Gives what was taken from the mailbox to the partitions. */
 void redis_batch_take(struct redis_writer *writer);
 void redis_apply_reply(

@@ -315,9 +315,15 @@ int64_t redis_writer_deadline(const struct redis_writer *writer)
 	if (writer->phase != REDIS_READY)
 		return deadline_ms;
 	sooner(&deadline_ms, writer->renew_ms);
+	sooner(&deadline_ms, redis_batch_deadline(writer));
 	if (writer->quarantine.first)
 		sooner(&deadline_ms, writer->quarantine_ms);
 	return deadline_ms;
+}
+
+bool redis_writer_lingers(const struct redis_writer *writer)
+{
+	return redis_batch_deadline(writer) != INT64_MAX;
 }
 
 bool redis_writer_idle(const struct redis_writer *writer)

@@ -29,6 +29,9 @@ struct redis_writer_config {
 	int64_t pid;
 	uint32_t db, partitions;
 	int64_t ttl_ms, lease_ms, restart_grace_ms;
+	/* A batch that is not full goes no sooner than so long after the one before: a lone change
+	 * goes at once, many go together. 0: all go at once. */
+	int64_t linger_ms;
 	uint64_t stream_maxlen; /* over all partitions */
 	uint64_t seed;          /* of the jitter in waiting */
 };
@@ -55,6 +58,9 @@ void redis_writer_reply(struct redis_writer *writer, redisReply *reply, int64_t 
 void redis_writer_step(struct redis_writer *writer, int64_t now_ms, int64_t wall_ms);
 /* When to call redis_writer_step() at the latest; INT64_MAX: no need. */
 int64_t redis_writer_deadline(const struct redis_writer *writer);
+
+/* True while changes wait for company: more of them need not wake anybody before the deadline. */
+bool redis_writer_lingers(const struct redis_writer *writer);
 
 /* Bytes to be sent; what was sent is to be taken out with redis_out_drop(). */
 struct redis_out *redis_writer_out(struct redis_writer *writer);

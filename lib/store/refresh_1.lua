@@ -6,40 +6,65 @@
 local stop = fence()
 if stop then return stop end
 local reply, own = { 'OK' }, 'd:' .. node .. '/'
+local names = {} -- of those who are there
+local scores = {} -- by role: last_seen, id, and so on; false: not a zset of ours
+
+local function scores_of(role)
+	if scores[role] == nil then
+		scores[role] = key_length(base .. 'online:' .. role, 'zset') and {} or false
+	end
+	return scores[role]
+end
+
+-- How many devices of this node are there, and the entry of the one in field.
+local function devices_read(flat, field)
+	local there, entry = 0, nil
+	for i = 1, #flat, 2 do
+		if string.sub(flat[i], 1, #own) == own then
+			there = there + 1
+			if string.sub(flat[i], #own + 1) == field then entry = flat[i + 1] end
+		end
+	end
+	return there, entry
+end
 
 local function refresh(name, last_seen, devices, field)
 	local subject, state = base .. 'subject:' .. name, base .. 'state:' .. name
 	local role, id = string.match(name, '^([^/]*)/(.*)$')
-	local _, hash = key_type(subject, 'hash')
-	local _, known = key_type(state, 'hash')
-	local _, zset = key_type(base .. 'online:' .. role, 'zset')
-	if not (hash and known and zset) then return true end -- the next contribution will tell
-	local there = 0
-	for _, key in ipairs(redis.call('HKEYS', state)) do
-		if string.sub(key, 1, #own) == own then there = there + 1 end
-	end
-	local entry = field ~= '' and redis.call('HGET', state, own .. field)
-	local status = redis.call('HGET', subject, 'status')
-	if there < devices or (field ~= '' and not entry) or not status then return false end
+	local record = redis.pcall('HMGET', subject, 'status', 'last_seen')
+	local flat, score = redis.pcall('HGETALL', state), scores_of(role)
+	-- A key that is not ours: the next contribution will tell.
+	if record.err or flat.err or not score then return true end
+	local there, entry = devices_read(flat, field)
+	if there < devices or (field ~= '' and not entry) or not record[1] then return false end
 	if entry then
-		local head, note = string.match(entry, '^(1|%d+|%d+|%d+|)%d+(|.*)$')
-		if head then redis.call('HSET', state, own .. field, head .. last_seen .. note) end
+		local head, seen, note = string.match(entry, '^(1|%d+|%d+|%d+|)(%d+)(|.*)$')
+		if head and seen ~= last_seen then
+			redis.call('HSET', state, own .. field, head .. last_seen .. note)
+		end
 	end
-	-- Evicted, or somebody else's for a while, the set of its subjects would be what the next boot of
-	-- this node goes by.
-	redis.call('SADD', base .. 'node:' .. node, name)
-	if status == 'offline' then return true end -- invisible: last_seen is frozen
+	names[#names + 1] = name
+	if record[1] == 'offline' then return true end -- invisible: last_seen is frozen
 	redis.call('PEXPIRE', subject, ARGV[7])
-	if tonumber(redis.call('HGET', subject, 'last_seen') or '0') < tonumber(last_seen) then
+	if tonumber(record[2] or '0') < tonumber(last_seen) then
 		redis.call('HSET', subject, 'last_seen', last_seen)
 	end
-	redis.call('ZADD', base .. 'online:' .. role, 'GT', last_seen, id)
+	score[#score + 1] = last_seen
+	score[#score + 1] = id
 	return true
 end
 
 for i = 8, #ARGV, 4 do
 	if not refresh(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]) then
 		reply[#reply + 1] = (i - 8) / 4
+	end
+end
+-- Evicted, or somebody else's for a while, the set of its subjects would be what the next boot of
+-- this node goes by.
+if #names > 0 then redis.call('SADD', base .. 'node:' .. node, unpack(names)) end
+for role, score in pairs(scores) do
+	if score and #score > 0 then
+		redis.call('ZADD', base .. 'online:' .. role, 'GT', unpack(score))
 	end
 end
 return reply

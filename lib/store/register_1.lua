@@ -13,7 +13,7 @@ if (meta[1] and meta[1] ~= '1') or (meta[2] and meta[2] ~= partitions) then
 	return { 'MISMATCH', meta[1] or '', meta[2] or '' }
 end
 local lease = base .. 'lease:' .. node
-local before = holder_get()
+local before = holder_read(redis.call('HGET', base .. 'nodes', node))
 local ours = before and before.boot == boot
 if before and not ours and not take and before.state ~= 'leaving' then
 	local left = redis.call('PTTL', lease)
@@ -38,15 +38,15 @@ epoch = epoch + 1
 local events = base .. 'events'
 if lost or stored_gen == 0 then
 	stored_gen = math.max(stored_gen, gen) + 1
-	redis.call('HSET', KEYS[1], 'format', '1', 'partitions', partitions, 'gen', text(stored_gen))
+	redis.call('HSET', KEYS[1], 'format', '1', 'partitions', partitions, 'gen', text[stored_gen])
 	redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'gen', 'node', node,
-		'gen', text(stored_gen))
+		'gen', text[stored_gen])
 end
 holder_set({ boot = boot, epoch = epoch, mark = mark, state = resync and 'resync' or 'up', pid = ARGV[11],
 	host = ARGV[12], version = ARGV[13] })
 redis.call('SET', lease, boot, 'PX', ARGV[8])
 redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'node', 'node', node, 'boot', boot,
-	'epoch', text(epoch), 'state', 'up')
+	'epoch', text[epoch], 'state', 'up')
 before = before or { boot = '', host = '', pid = '' }
 return { 'OK', epoch, stored_gen, mark, lost and 1 or 0,
 	resync and 1 or 0, tonumber(meta[4] or '0'),

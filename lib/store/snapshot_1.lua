@@ -35,7 +35,7 @@ local function devices_of(state)
 			others = true
 		end
 	end
-	latest = text(latest)
+	latest = text[latest]
 	return devices, { WORD[rank], 'offline', 'unknown', 'inferred', count, latest, latest, rev,
 		'', '' }, others, rev
 end
@@ -43,7 +43,7 @@ end
 for i = 1, #overrides, 2 do
 	local o = override_parse(overrides[i + 1])
 	if o and o.status then
-		reply[#reply + 1] = { overrides[i], o.word, o.note, text(o.till), text(o.rev) }
+		reply[#reply + 1] = { overrides[i], o.word, o.note, text[o.till], text[o.rev] }
 	end
 end
 

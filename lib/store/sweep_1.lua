@@ -4,7 +4,7 @@
 -- ARGV[7..9] as in apply_1, [10] cursor, [11] about how many, [12] how long an offline record lives.
 -- OK, next cursor ('0': done), swept, highest rev, and the subjects to be said again, because
 -- devices of this node remain: their record should be in its words.
-local stop, h = fence()
+local stop, h, rev, known = fence()
 if stop then return stop end
 local next_cursor, overrides, names = page_get(ARGV[10], ARGV[11])
 local reply, swept = { 'OK', next_cursor, 0, 0 }, 0
@@ -26,7 +26,7 @@ local function is_writable(name)
 	return hash and state and zset
 end
 
-merge_begin()
+merge_begin(rev, known)
 for i = 1, #overrides, 2 do
 	local name, o = overrides[i], override_parse(overrides[i + 1])
 	local cleared = o and o.word == 'none'
@@ -41,7 +41,7 @@ for i = 1, #overrides, 2 do
 end
 for _, name in ipairs(names) do
 	local some, rest
-	if is_writable(name) then some, rest = leftover(state_read(base .. 'state:' .. name)) end
+	if is_writable(name) then some, rest = leftover(state_read(name)) end
 	if some then
 		leftovers_drop(name, 'broker_restart', ARGV[12], h.mark)
 		swept = swept + 1

@@ -295,6 +295,12 @@ static void unplant(struct world *world)
 		}
 }
 
+/* Long enough to hold something back in every other history. */
+static int64_t linger_ms(const struct world *world)
+{
+	return world->seed % 2 ? 20 : 0;
+}
+
 static void restart(struct world *world, struct node *node)
 {
 	int64_t now_ms = node->driver.now_ms, wall_ms = node->driver.wall_ms;
@@ -303,6 +309,7 @@ static void restart(struct world *world, struct node *node)
 	driver_init(&node->driver, world->server, name);
 	node->driver.now_ms = now_ms;
 	node->driver.wall_ms = wall_ms;
+	node->driver.config.linger_ms = linger_ms(world);
 	driver_start(&node->driver, ++node->boot * 2 + (uint64_t)(node == world->nodes));
 	memset(node->subjects, 0, sizeof(node->subjects));
 	node->rev = 0;
@@ -602,6 +609,7 @@ static void run(struct server *server, uint64_t seed, struct totals *totals)
 	for (int n = 0; n < NODES; n++) {
 		struct node *node = &world->nodes[n];
 		driver_init(&node->driver, server, node_names[n]);
+		node->driver.config.linger_ms = linger_ms(world);
 		driver_start(&node->driver, ++node->boot * 2 + (n == 0));
 		mailbox_beat(node->driver.box, node->driver.now_ms);
 	}

@@ -225,6 +225,64 @@ static void test_continuity(void **state)
 	driver_stop(&two);
 }
 
+/* Who is somewhere else now is among the subjects of that node, also when the one before knew best
+ * how the record was to be. */
+static void test_moved(void **state)
+{
+	struct driver one, two;
+	(void)state;
+	begin(&one, "b1", 1);
+	begin(&two, "b2", 2);
+	up(&one, "u1", "a");
+	driver_settle(&one);
+	down(&one, "u1", "a");
+	driver_settle(&one);
+	assert_redis("SCARD", "node:b1", "1");
+	pass(&two, 1000);
+	up(&two, "u1", "b");
+	driver_settle(&two);
+	assert_redis("SCARD", "node:b1", "0");
+	assert_redis("SMEMBERS", "node:b2", "agent/u1");
+	driver_stop(&one);
+	driver_stop(&two);
+}
+
+/* One goes at once; what follows soon goes together. */
+static void test_linger(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver.config.linger_ms = 2;
+	driver_settle(&driver);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "3"); /* gen, node, set */
+	up(&driver, "u2", "a");
+	driver_settle(&driver);
+	up(&driver, "u3", "a");
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "3");
+	assert_int_equal(redis_writer_deadline(driver.writer), driver.now_ms + 2);
+	pass(&driver, 2);
+	uint64_t before = driver.executed;
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "5");
+	assert_int_equal(driver.executed, before + 1);
+	for (int i = 0; i < REDIS_BATCH_MAX; i++) { /* full: at once */
+		char id[16];
+		(void)snprintf(id, sizeof(id), "v%d", i);
+		up(&driver, id, "a");
+	}
+	driver_settle(&driver);
+	assert_redis("XLEN", "events", "261");
+	up(&driver, "u4", "a"); /* leaving: at once too */
+	mailbox_leave(driver.box);
+	driver_settle(&driver);
+	assert_redis("HGET", "subject:agent/u4 status", "online");
+	driver_stop(&driver);
+}
+
 static void test_rev(void **state)
 {
 	struct driver driver;
@@ -605,9 +663,9 @@ static void test_rights(void **state)
 	(void)state;
 	server_do(&server,
 		"ACL SETUSER writer on >secret ~presence:* -@all +evalsha +script|load "
-		"+info +type +hget +hmget +hset +hdel +hgetall +hkeys +hvals +exists +del "
-		"+pexpire +persist +pttl +set +zadd +zrem +sadd +srem +sscan +xadd +hscan "
-		"+hrandfield +zrange +zremrangebyscore");
+		"+info +type +hget +hmget +hset +hdel +hgetall +hlen +hvals +del +pexpire "
+		"+persist +pttl +set +zadd +zcard +zrem +sadd +scard +srem +sscan +xadd +xlen "
+		"+hscan +hrandfield +zrange +zremrangebyscore");
 	driver_init(&driver, &server, "b1");
 	driver.config.user = "writer";
 	driver.config.password = "secret";
@@ -746,6 +804,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_formats),
 		TEST(test_continuity),
+		TEST(test_linger),
+		TEST(test_moved),
 		TEST(test_rev),
 		TEST(test_wrong_type),
 		TEST(test_shared_wrong_type),

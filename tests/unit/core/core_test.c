@@ -12,7 +12,9 @@
 #include <cmocka.h>
 
 #include "core/deadline.h"
+#include "core/index.h"
 #include "core/merge.h"
+#include "core/pool.h"
 #include "core/presence.h"
 #include "core/siphash.h"
 #include "core/table.h"
@@ -46,6 +48,22 @@ void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size)
 {
 	return fails() ? NULL : __real_malloc(size);
+}
+
+/* Whoever asks the pool for memory, or an index for room, must be ready to hear no, though most
+ * often neither has to ask malloc. */
+uint32_t __real_pool_take(struct pool *pool, size_t size);
+uint32_t __wrap_pool_take(struct pool *pool, size_t size);
+uint32_t __wrap_pool_take(struct pool *pool, size_t size)
+{
+	return fails() ? 0 : __real_pool_take(pool, size);
+}
+
+int __real_index_reserve(struct index *index, uint32_t hash);
+int __wrap_index_reserve(struct index *index, uint32_t hash);
+int __wrap_index_reserve(struct index *index, uint32_t hash)
+{
+	return fails() ? PRESENCE_ENOMEM : __real_index_reserve(index, hash);
 }
 
 /* Vectors of SipHash-1-3 with a key of zeros over 0, 1, 2, ..: made with the hasher of Rust's
@@ -85,7 +103,6 @@ static void test_siphash(void **state)
 
 struct number {
 	struct table_node node;
-	struct deadline due;
 	uint64_t value;
 };
 
@@ -151,36 +168,205 @@ static void test_table(void **state)
 	fill_table(UINT64_MAX, 3);
 }
 
+/* No two objects share a byte, what is given back is taken again, and zeros are handed out. */
+static void test_pool(void **state)
+{
+	enum { OBJECTS = 4000, ROUNDS = 3 };
+	static uint32_t numbers[OBJECTS];
+	struct pool pool;
+	(void)state;
+	assert_int_equal(pool_init(&pool), PRESENCE_OK);
+	assert_null(pool_at(&pool, 0));
+	assert_int_equal(__real_pool_take(&pool, POOL_SIZE_MAX + 1), 0);
+	uint32_t end = 0;
+	for (int round = 0; round < ROUNDS; round++) {
+		for (size_t i = 0; i < OBJECTS; i++) {
+			size_t size = 1 + i % 200;
+			numbers[i] = __real_pool_take(&pool, size);
+			assert_true(numbers[i] != 0);
+			unsigned char *bytes = pool_at(&pool, numbers[i]);
+			for (size_t k = 0; k < size; k++)
+				assert_int_equal(bytes[k], 0);
+			memset(bytes, (int)(1 + i % 255), size);
+		}
+		if (round)
+			assert_int_equal(pool.next, end);
+		end = pool.next;
+		for (size_t i = 0; i < OBJECTS; i++) {
+			const unsigned char *bytes = pool_at(&pool, numbers[i]);
+			for (size_t k = 0; k < 1 + i % 200; k++)
+				assert_int_equal(bytes[k], 1 + i % 255);
+		}
+		for (size_t i = 0; i < OBJECTS; i++)
+			pool_give(&pool, numbers[i], 1 + i % 200);
+	}
+	pool_finish(&pool);
+}
+
+static void test_pool_without_memory(void **state)
+{
+	struct pool pool;
+	(void)state;
+	assert_int_equal(pool_init(&pool), PRESENCE_OK);
+	/* More chunks than the first array of them has room for, so that it must grow too. */
+	for (int chunk = 0; chunk < 40; chunk++) {
+		uint32_t next = pool.next, taken;
+		for (int index = 0;; index++) {
+			countdown = index;
+			taken = __real_pool_take(&pool, POOL_SIZE_MAX);
+			countdown = -1;
+			if (taken)
+				break;
+			assert_int_equal(pool.next, next);
+		}
+		while (pool.next % POOL_CHUNK_UNITS)
+			assert_true(__real_pool_take(&pool, POOL_SIZE_MAX) != 0);
+	}
+	pool_finish(&pool);
+}
+
+static uint32_t index_hash_of(uint32_t number, uint32_t mask)
+{
+	return (number * UINT32_C(0x9e3779b1)) & mask;
+}
+
+/* Every number from..to-1 is found under its hash exactly once, in order of hashes, and no other.
+ */
+static void index_holds(const struct index *index, uint32_t mask, uint32_t from, uint32_t to)
+{
+	assert_int_equal(index->count, to - from);
+	for (uint32_t number = 1; number <= NUMBERS; number += mask == UINT32_MAX ? 1 : 97) {
+		struct index_search search;
+		int found = 0;
+		for (uint32_t other = index_first(index, index_hash_of(number, mask), &search);
+			other; other = index_next(&search)) {
+			assert_true(other >= from && other < to);
+			assert_int_equal(index_hash_of(other, mask), index_hash_of(number, mask));
+			found += other == number;
+		}
+		assert_int_equal(found, number >= from && number < to);
+	}
+	uint32_t hash = 0;
+	size_t seen = 0;
+	for (bool more = index_at_or_above(index, &hash); more;
+		more = hash++ < UINT32_MAX && index_at_or_above(index, &hash)) {
+		struct index_search search;
+		for (uint32_t other = index_first(index, hash, &search); other;
+			other = index_next(&search))
+			seen++;
+		if (hash == UINT32_MAX)
+			break;
+	}
+	assert_int_equal(seen, to - from);
+}
+
+static void fill_index(uint32_t mask)
+{
+	struct index index;
+	assert_int_equal(index_init(&index), PRESENCE_OK);
+	for (uint32_t number = 1; number <= NUMBERS; number++) {
+		for (int failing = 0;; failing++) {
+			countdown = failing;
+			int err = __real_index_reserve(&index, index_hash_of(number, mask));
+			countdown = -1;
+			if (!err)
+				break;
+			assert_int_equal(err, PRESENCE_ENOMEM);
+			assert_int_equal(index.count, number - 1);
+		}
+		index_insert(&index, index_hash_of(number, mask), number);
+		if (number % 997 == 0)
+			index_holds(&index, mask, 1, number + 1);
+	}
+	for (uint32_t number = 1; number <= NUMBERS; number++) {
+		index_remove(&index, index_hash_of(number, mask), number);
+		if (number % 997 == 0)
+			index_holds(&index, mask, number + 1, NUMBERS + 1);
+	}
+	index_finish(&index);
+}
+
+/* Hashes that spread; that differ in their first or last bits only; that are all the same. */
+static void test_index(void **state)
+{
+	(void)state;
+	fill_index(UINT32_MAX);
+	fill_index(0xff000000);
+	fill_index(0xff);
+	fill_index(0);
+}
+
+struct timed {
+	struct deadline due;
+	uint32_t self;
+	int64_t at_ms; /* or -1 */
+};
+
+enum { TIMED = 2000 };
+
+/* Kind 0 at random times; kind 1 mostly later and later; against the earliest of all. */
 static void test_deadlines(void **state)
 {
 	struct deadlines deadlines = { 0 };
-	struct number *numbers = calloc(NUMBERS, sizeof(*numbers));
-	uint64_t random = 1;
+	struct pool pool;
+	struct timed *timed[TIMED];
+	uint64_t random = 1, now_ms = 0;
 	(void)state;
-	assert_non_null(numbers);
-	assert_null(deadlines_first(&deadlines));
-	assert_int_equal(deadlines_reserve(&deadlines, NUMBERS), PRESENCE_OK);
-	for (int round = 0; round < 3; round++)
-		for (size_t i = 0; i < NUMBERS; i++) {
-			random = random * 6364136223846793005 + 1442695040888963407;
-			int64_t at_ms = (int64_t)(random >> 40);
-			if (random >> 62)
-				deadline_set(&deadlines, &numbers[i].due, at_ms);
-			else
-				deadline_clear(&deadlines, &numbers[i].due);
+	assert_int_equal(pool_init(&pool), PRESENCE_OK);
+	for (int i = 0; i < TIMED; i++) {
+		uint32_t number = __real_pool_take(&pool, sizeof(**timed));
+		timed[i] = pool_at(&pool, number);
+		timed[i]->self = number;
+		timed[i]->at_ms = -1;
+	}
+	assert_int_equal(deadlines_first(&deadlines, &pool), 0);
+	for (int step = 0; step < 20 * TIMED; step++) {
+		random = random * 6364136223846793005 + 1442695040888963407;
+		struct timed *one = timed[(random >> 33) % TIMED];
+		unsigned kind = random >> 20 & 1;
+		now_ms += random >> 63;
+		one->at_ms = (int64_t)(kind && random >> 25 & 7 ? now_ms : random >> 40 & 0xfff);
+		if (random >> 61 == 0) {
+			deadline_clear(&deadlines, &pool, DUE_NUMBER(timed, one->self));
+			one->at_ms = -1;
+		} else {
+			deadline_set(
+				&deadlines, &pool, DUE_NUMBER(timed, one->self), kind, one->at_ms);
 		}
-	size_t left = deadlines.count;
-	assert_true(left > NUMBERS / 2);
-	for (int64_t last_ms = 0; deadlines_first(&deadlines); left--) {
-		struct deadline *first = deadlines_first(&deadlines);
-		assert_true(first->at_ms >= last_ms);
-		last_ms = first->at_ms;
-		deadline_clear(&deadlines, first);
-		assert_int_equal(first->place, 0);
+		int64_t earliest = INT64_MAX;
+		for (int i = 0; step % 101 == 0 && i < TIMED; i++)
+			if (timed[i]->at_ms >= 0 && timed[i]->at_ms < earliest)
+				earliest = timed[i]->at_ms;
+		uint32_t first = deadlines_first(&deadlines, &pool);
+		if (step % 101 == 0)
+			assert_int_equal(earliest,
+				((struct timed *)pool_at(&pool, DUE_OWNER(timed, first)))->at_ms);
+	}
+	size_t left = 0;
+	for (int i = 0; i < TIMED; i++)
+		left += timed[i]->at_ms >= 0;
+	assert_true(left > TIMED / 2);
+	int64_t last_ms = 0;
+	for (uint32_t first; (first = deadlines_first(&deadlines, &pool)); left--) {
+		struct timed *one = pool_at(&pool, DUE_OWNER(timed, first));
+		assert_true(one->at_ms >= last_ms);
+		assert_int_equal(when_ms(one->due.at), one->at_ms);
+		last_ms = one->at_ms;
+		deadline_clear(&deadlines, &pool, first);
 	}
 	assert_int_equal(left, 0);
-	deadlines_finish(&deadlines);
-	free(numbers);
+	pool_finish(&pool);
+}
+
+static void test_when(void **state)
+{
+	static const int64_t exact[] = { 0, 1, -1, 65535, 65536, 1763769600123, -1763769600123,
+		WHEN_MAX, WHEN_MIN };
+	(void)state;
+	for (size_t i = 0; i < sizeof(exact) / sizeof(*exact); i++)
+		assert_int_equal(when_ms(when_of(exact[i])), exact[i]);
+	assert_int_equal(when_ms(when_of(INT64_MAX)), WHEN_MAX);
+	assert_int_equal(when_ms(when_of(INT64_MIN)), WHEN_MIN);
 }
 
 static void test_names(void **state)
@@ -282,6 +468,26 @@ static void test_out_of_memory(void **state)
 			.id = "u2",
 			.device = "a" });
 	step_without_memory(core, connected(3, "u3", "a"));
+	step_without_memory(core,
+		(struct presence_event){ .type = PRESENCE_DECLARE,
+			.token = 2,
+			.status = PRESENCE_DND,
+			.note = "busy" });
+	step_without_memory(core,
+		(struct presence_event){
+			.type = PRESENCE_TYPED, .token = 2, .conversation = "c", .active = true });
+	step_without_memory(core,
+		(struct presence_event){ .type = PRESENCE_OVERRIDDEN,
+			.role = "agent",
+			.id = "u1",
+			.override = PRESENCE_OVERRIDE_AWAY,
+			.note = "lunch",
+			.until_ms = 5000 });
+	step_without_memory(core,
+		(struct presence_event){ .type = PRESENCE_OVERRIDDEN,
+			.role = "agent",
+			.id = "u1",
+			.override = PRESENCE_OVERRIDE_ONLINE });
 	countdown = 0; /* ends and ticks allocate nothing */
 	assert_int_equal(feed(core, &effects,
 				 (struct presence_event){ .type = PRESENCE_DISCONNECTED,
@@ -338,7 +544,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_siphash),
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_without_memory),
+		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_when),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_out_of_memory),
 		cmocka_unit_test(test_signs_of_life_are_free),

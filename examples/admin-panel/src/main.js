@@ -11,6 +11,7 @@ import { Timeline } from "./timeline.js";
 
 let total = 0;
 let frame = 0;
+let drawn = 0;
 const subjects = new Subjects();
 const view = new View(subjects);
 const connection = new Connection(subjects, schedule);
@@ -127,16 +128,21 @@ document.addEventListener("keydown", (event) => {
 // ---- drawing: at most once a frame ---------------------------------------------------------------
 
 function schedule() {
-	frame ||= requestAnimationFrame((now) => {
-		frame = 0;
-		const changes = subjects.takeChanges();
-		if (changes.size) {
-			view.update(changes);
-			grid.refresh();
-			if (changes.has(detail.subject)) detail.render();
-		}
-		draw(now);
-	});
+	frame ||= requestAnimationFrame(step);
+}
+
+// Thirty times a second is as often as anybody can see a table change.
+function step(now) {
+	frame = 0;
+	if (now - drawn < 30) return schedule();
+	drawn = now;
+	const changes = subjects.takeChanges();
+	if (changes.size) {
+		view.update(changes);
+		grid.refresh();
+		if (changes.has(detail.subject)) detail.render();
+	}
+	draw(now);
 }
 
 function draw(now = performance.now()) {

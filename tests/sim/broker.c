@@ -38,6 +38,7 @@ struct mosquitto {
 	int client; /* -1: nobody of ours */
 	const char *id, *address;
 	int64_t keepalive_ms, heard_ms;
+	int number; /* in records: as they appear */
 };
 
 struct message {
@@ -53,6 +54,7 @@ struct hook {
 };
 
 struct broker {
+	int numbers;
 	bool is_up, was_stalled, is_closing_late;
 	int64_t next_ms, last_ms, scan_ms, ticks_from_ms;
 	struct mosquitto connections[CONNECTIONS_MAX];
@@ -234,9 +236,50 @@ ssize_t getrandom(void *bytes, size_t size, unsigned flags)
 
 /* ---- events ---- */
 
+/* As recorder.c writes them. */
+static void record(
+	struct world *world, const char *event, struct mosquitto *connection, const char *more)
+{
+	if (!connection->number)
+		connection->number = ++world->broker->numbers;
+	(void)printf("@ %s %s#%d%s%s\n", event, connection->id ? connection->id : "-",
+		connection->number, *more ? " " : "", more);
+}
+
+static void record_event(struct world *world, int event, void *data)
+{
+	char reason[16];
+	const struct mosquitto_evt_disconnect *end = data;
+	if (event == MOSQ_EVT_BASIC_AUTH) {
+		record(world, "auth", ((struct mosquitto_evt_basic_auth *)data)->client, "");
+	} else if (event == EVENT_CONNECT) {
+		record(world, "connect", ((struct event_connect *)data)->client, "");
+	} else if (event == MOSQ_EVT_DISCONNECT || event == EVENT_CLIENT_OFFLINE) {
+		(void)snprintf(reason, sizeof(reason), "%d", end->reason);
+		record(world, event == MOSQ_EVT_DISCONNECT ? "end" : "offline", end->client,
+			reason);
+	} else if (event == MOSQ_EVT_ACL_CHECK) {
+		const struct mosquitto_evt_acl_check *check = data;
+		record(world, "write", check->client, check->topic);
+	} else if (event == MOSQ_EVT_MESSAGE) {
+		const struct mosquitto_evt_message *message = data;
+		record(world, "message", message->client, message->topic);
+	}
+}
+
+static bool is_hooked(const struct broker *broker, int event)
+{
+	for (size_t i = 0; i < broker->hook_count; i++)
+		if (broker->hooks[i].event == event)
+			return true;
+	return false;
+}
+
 static int fire(struct world *world, int event, void *data)
 {
 	struct broker *broker = world->broker;
+	if (world->is_recorded && is_hooked(broker, event))
+		record_event(world, event, data);
 	for (size_t i = 0; i < broker->hook_count; i++)
 		if (broker->hooks[i].event == event)
 			return broker->hooks[i].call(event, data, broker->hooks[i].self);
@@ -276,7 +319,9 @@ static void send_will(struct world *world, struct mosquitto *connection)
 	if (!connection->has_will)
 		return;
 	connection->has_will = false;
-	if (may_write(world, connection, topic, "offline"))
+	/* Of one who has never written there, the plugin cannot know. */
+	bool is_known = world->settings.is_guarded || connection->has_published_own;
+	if (may_write(world, connection, topic, "offline") && is_known)
 		truth_retained(world, topic, "offline", 7, true);
 }
 
@@ -316,13 +361,38 @@ static void connection_drop(struct mosquitto *connection)
 	connection->is_disused = true;
 }
 
+/* How long whoever ends like this counts as there: by the documentation, not by the code. */
+static int64_t grace_of(const struct world *world, int reason)
+{
+	const struct settings *settings = &world->settings;
+	bool is_after_stall = world->truth.stalled_ms > 2500 &&
+		world->truth.stall_ms == world->now_ms;
+	if (reason == REASON_KICKED)
+		return 0;
+	if (is_2_1(world) && reason == REASON_GOODBYE)
+		return 0;
+	int64_t grace_ms = is_2_1(world) && reason == REASON_KEEPALIVE
+		? settings->grace_keepalive_ms
+		: settings->grace_ms;
+	return is_after_stall && reason == REASON_KEEPALIVE && grace_ms < 3000 ? 3000 : grace_ms;
+}
+
+static void linger(struct world *world, int client, int reason)
+{
+	struct true_client *who = &world->truth.clients[client];
+	bool was_there = who->has_been_seen && !who->is_silent && !who->has_beaten;
+	who->linger_ms = was_there ? world->now_ms + grace_of(world, reason) : 0;
+}
+
 /* The end of a connection, but for takeovers: first the event, then the will. */
 static void end(struct world *world, struct mosquitto *connection, int reason, bool with_will)
 {
 	bool is_kept = connection->is_persistent;
 	if (connection->client >= 0 &&
-		world->truth.clients[connection->client].connection == connection)
+		world->truth.clients[connection->client].connection == connection) {
+		linger(world, connection->client, reason);
 		truth_gone(world, connection->client);
+	}
 	fire_end(world, connection, reason, is_kept);
 	if (with_will)
 		send_will(world, connection);
@@ -341,8 +411,10 @@ static void take_over(struct world *world, struct mosquitto *old, bool is_clean)
 		connection_drop(old);
 		return;
 	}
-	if (old->client >= 0)
+	if (old->client >= 0) {
+		linger(world, old->client, REASON_TAKEOVER);
 		truth_gone(world, old->client);
+	}
 	if (is_clean || !old->is_persistent)
 		send_will(world, old);
 	old->has_will = false;
@@ -697,7 +769,8 @@ static void hear_clients(struct world *world)
 	broker->inbox_count = 0;
 	for (int i = 0; i < CLIENTS; i++) {
 		struct true_client *client = &world->truth.clients[i];
-		if (client->reconnect_ms && client->reconnect_ms <= world->now_ms) {
+		if (client->reconnect_ms && client->reconnect_ms <= world->now_ms &&
+			!world->is_recorded) {
 			client->reconnect_ms = 0;
 			connect_client(world, i, client->connects);
 		}
@@ -766,6 +839,7 @@ void broker_stall(struct world *world, int64_t ms)
 	world->broker->was_stalled = true;
 	world->broker->next_ms = world->now_ms + ms;
 	world->truth.stall_ms = world->now_ms + ms;
+	world->truth.stalled_ms = ms;
 }
 
 bool broker_is_connected(const struct world *world, const struct mosquitto *connection)

@@ -62,7 +62,7 @@ static bool fails(const struct list *list, uint8_t kind)
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(1);
 		(void)alarm(10);
-		world_run(list->seed, list->ops, list->count, false, &outcome);
+		world_run(list->seed, list->ops, list->count, &(struct way){ 0 }, &outcome);
 		_exit(outcome.kind);
 	}
 	if (waitpid(child, &status, 0) != child)
@@ -143,7 +143,7 @@ static void report(struct list *list, const struct outcome *outcome)
 static bool run_twice(const struct list *list, const struct outcome *first)
 {
 	struct outcome second;
-	world_run(list->seed, list->ops, list->count, false, &second);
+	world_run(list->seed, list->ops, list->count, &(struct way){ 0 }, &second);
 	if (first->trace == second.trace)
 		return true;
 	(void)printf("seed %llu goes two ways\n", (unsigned long long)list->seed);
@@ -159,7 +159,7 @@ static int run_seeds(uint64_t first, uint64_t count, unsigned failures_max, bool
 		struct outcome outcome;
 		seed_now = seed;
 		(void)alarm(60);
-		world_run(seed, list.ops, list.count, false, &outcome);
+		world_run(seed, list.ops, list.count, &(struct way){ 0 }, &outcome);
 		(void)alarm(0);
 		publishes += outcome.publishes;
 		events += outcome.events;
@@ -184,18 +184,18 @@ static int run_seeds(uint64_t first, uint64_t count, unsigned failures_max, bool
 	return failures != 0;
 }
 
-static int run_list(const struct list *list, bool is_verbose)
+static int run_list(const struct list *list, const struct way *way)
 {
 	struct outcome outcome;
 	seed_now = list->seed;
-	world_run(list->seed, list->ops, list->count, is_verbose, &outcome);
+	world_run(list->seed, list->ops, list->count, way, &outcome);
 	(void)printf("seed %llu, %zu operations, trace %016llx: %s\n",
 		(unsigned long long)list->seed, list->count, (unsigned long long)outcome.trace,
 		outcome.is_good ? "good" : outcome.failure);
 	return !outcome.is_good;
 }
 
-static int replay(const char *path, bool is_verbose)
+static int replay(const char *path, const struct way *way)
 {
 	FILE *file = fopen(path, "r");
 	char line[LINE_MAX_BYTES];
@@ -220,9 +220,28 @@ static int replay(const char *path, bool is_verbose)
 		}
 	}
 	(void)fclose(file);
-	int result = run_list(&list, is_verbose);
+	int result = run_list(&list, way);
 	free(list.ops);
 	return result;
+}
+
+/* A broker of that version, without stores. */
+static bool settings_for_record(const char *version, struct settings *settings)
+{
+	static const char *const versions[] = { "2.0.11", "2.0.21", "2.1" };
+	*settings = (struct settings){ .is_guarded = true,
+		.partitions = 1,
+		.grace_ms = 3000,
+		.restart_grace_ms = 1000,
+		.lease_ms = 1000,
+		.ttl_ms = 9000,
+		.retain_ms = 604800000 };
+	for (int i = 0; i < 3; i++)
+		if (!strcmp(versions[i], version)) {
+			settings->version = (enum broker_version)i;
+			return true;
+		}
+	return false;
 }
 
 static int usage(void)
@@ -242,11 +261,13 @@ int main(int argc, char **argv)
 		{ "failures", required_argument, NULL, 'm' }, { "brief", no_argument, NULL, 'b' },
 		{ "seed", required_argument, NULL, 's' }, { "verbose", no_argument, NULL, 'v' },
 		{ "print", no_argument, NULL, 'p' }, { "replay", required_argument, NULL, 'r' },
-		{ 0 } };
+		{ "broker-log", required_argument, NULL, 'l' }, { 0 } };
 	uint64_t first = 1, count = 1000, seed = 0;
 	unsigned failures_max = 1;
 	bool is_brief = false, is_verbose = false, is_printed = false;
 	const char *path = NULL;
+	struct settings settings;
+	bool is_recorded = false;
 	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
 		switch (option) {
 		case 'f':
@@ -270,6 +291,11 @@ int main(int argc, char **argv)
 		case 'p':
 			is_printed = true;
 			break;
+		case 'l':
+			is_recorded = settings_for_record(optarg, &settings);
+			if (!is_recorded)
+				return usage();
+			break;
 		case 'r':
 			path = optarg;
 			break;
@@ -278,14 +304,15 @@ int main(int argc, char **argv)
 		}
 	}
 	watch_for_the_end();
+	struct way way = { .is_verbose = is_verbose, .recorded = is_recorded ? &settings : NULL };
 	if (path)
-		return replay(path, is_verbose);
+		return replay(path, &way);
 	if (!seed)
 		return run_seeds(first, count, failures_max, is_brief);
 	struct list list = list_of_seed(seed);
 	if (is_printed)
 		print(&list);
-	int result = run_list(&list, is_verbose);
+	int result = run_list(&list, &way);
 	free(list.ops);
 	return result;
 }

@@ -77,6 +77,7 @@ struct true_client {
 	struct mosquitto *connection;       /* NULL: the broker has none of it */
 	bool has_been_seen;                 /* by a tick since it connected */
 	int64_t came_ms, gone_ms, birth_ms; /* birth: when it last wrote on its topic */
+	int64_t linger_ms;                  /* gone, it counts as there until then */
 	bool is_silent;                     /* left, declared offline, or stopped beating */
 	bool has_beaten;                    /* in this session */
 	bool is_frozen;                     /* it beats no more */
@@ -101,8 +102,9 @@ struct true_subject {
 
 /* What stands on a topic. */
 struct shown {
-	bool is_there, is_foreign;     /* foreign: a client's will */
-	bool is_of_boot;               /* published by this boot */
+	bool is_there, is_foreign; /* foreign: a client's will */
+	bool is_of_boot;           /* published by this boot */
+	int64_t foreign_ms;
 	struct presence_record record; /* role, id: NULL */
 	char note[160], payload[1024];
 };
@@ -120,7 +122,8 @@ struct truth {
 	struct shown shown[SUBJECTS];
 	struct retained_device devices[RETAINED_DEVICES_MAX];
 	size_t device_count;
-	int64_t rev; /* the highest published in this boot */
+	int64_t rev;        /* the highest published in this boot */
+	int64_t stalled_ms; /* how long the last stall was */
 	int64_t boot_ms, stall_ms,
 		tick_ms;   /* when it began, when the last stall ended, the last tick */
 	bool is_clock_odd; /* the wall clock stepped: times of records prove nothing */
@@ -143,6 +146,7 @@ struct world {
 	size_t op_count, next_op;
 	int64_t now_ms, begin_ms, heal_ms, wall_offset_ms, us;
 	bool is_verbose, is_healed;
+	bool is_recorded; /* events of the broker are printed, and nothing is healed */
 	uint64_t trace;
 	char failure[1024];
 	uint8_t failure_kind; /* so that shrinking keeps to one */
@@ -183,7 +187,11 @@ struct outcome {
 	char failure[1024];
 	uint64_t trace, publishes, events;
 };
-void world_run(uint64_t seed, const struct op *ops, size_t count, bool is_verbose,
+struct way {
+	bool is_verbose;
+	const struct settings *recorded; /* print the broker's events; NULL: no */
+};
+void world_run(uint64_t seed, const struct op *ops, size_t count, const struct way *way,
 	struct outcome *outcome);
 /* Everything but the broker's loop, until then: while the broker waits at its end. */
 void world_pass_without_broker(struct world *world, int64_t until_ms);

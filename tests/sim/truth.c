@@ -143,7 +143,7 @@ void truth_crashed(struct world *world)
 		struct true_client *client = &truth->clients[i];
 		if (client->connection)
 			truth_gone(world, i);
-		client->reconnect_ms = 0;
+		client->reconnect_ms = client->linger_ms = 0;
 		client->is_declared_known = client->is_declared_known && !client->is_declared;
 	}
 	for (int i = 0; i < SUBJECTS; i++) {
@@ -174,7 +174,7 @@ void truth_started(struct world *world)
 	truth->rev = 0;
 	truth->device_count = 0;
 	for (int i = 0; i < SUBJECTS; i++) {
-		truth->shown[i].is_of_boot = false;
+		truth->shown[i].is_of_boot = truth->shown[i].is_foreign = false;
 		truth->subjects[i].repeat_ms = INT64_MAX / 2;
 		truth->subjects[i].restored = 0;
 		truth->typing[i] = 0;
@@ -340,6 +340,7 @@ void truth_retained(
 	if (is_foreign) {
 		sim_say(world, "will on %s", topic);
 		shown->is_foreign = true;
+		shown->foreign_ms = world->now_ms;
 		if (world->settings.is_guarded)
 			sim_fail(world, "%s: a will got through the guard", topic);
 		return;
@@ -376,6 +377,8 @@ void truth_typing(struct world *world, const char *topic, const char *bytes, siz
 /* There for sure: nothing that happened could make it count as gone. */
 static bool is_solid(const struct world *world, const struct true_client *client)
 {
+	if (!client->connection)
+		return client->linger_ms > world->now_ms + TURN_MS;
 	return client->has_been_seen && !client->is_silent && !client->has_beaten &&
 		client->came_ms < world->now_ms;
 }
@@ -434,6 +437,18 @@ static void check_subject(struct world *world, int subject)
 			shown->payload);
 }
 
+/* A will that stood where the record should is overwritten. */
+static void check_repaired(struct world *world, int subject)
+{
+	const struct shown *shown = &world->truth.shown[subject];
+	const struct true_subject *who = &world->truth.subjects[subject];
+	bool may_be_hidden = !who->is_override_known ||
+		who->override == PRESENCE_OVERRIDE_INVISIBLE;
+	if (shown->is_foreign && !may_be_hidden && shown->is_of_boot &&
+		world->now_ms - shown->foreign_ms > SLACK_MS)
+		sim_fail(world, "%s: a client's will stands there", sim_subjects[subject].topic);
+}
+
 /* What the plugin said in this turn is shown with the next one. */
 static bool is_all_said(const struct world *world)
 {
@@ -445,10 +460,8 @@ void truth_turned(struct world *world)
 	if (!is_all_said(world))
 		return;
 	for (int i = 0; i < SUBJECTS; i++) {
-		struct shown *shown = &world->truth.shown[i];
 		check_subject(world, i);
-		/* Repaired: what the plugin said came after it. */
-		shown->is_foreign = false;
+		check_repaired(world, i);
 	}
 }
 

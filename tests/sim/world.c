@@ -332,11 +332,13 @@ static int64_t last_op_ms(const struct op *ops, size_t count)
 	return count ? ops[count - 1].at_ms : 0;
 }
 
-static void begin(struct world *world, uint64_t seed)
+static void begin(struct world *world, uint64_t seed, const struct settings *settings)
 {
 	world->seed = seed;
 	world->random = seed * 0x9e3779b97f4a7c15u + 1;
 	settings_roll(seed, &world->settings);
+	if (settings)
+		world->settings = *settings;
 	world->now_ms = world->begin_ms = BEGIN_MS;
 	world->wall_offset_ms = begin_wall_ms - BEGIN_MS;
 	the_world = world;
@@ -350,21 +352,22 @@ static void begin(struct world *world, uint64_t seed)
 	broker_start(world);
 }
 
-void world_run(
-	uint64_t seed, const struct op *ops, size_t count, bool is_verbose, struct outcome *outcome)
+void world_run(uint64_t seed, const struct op *ops, size_t count, const struct way *way,
+	struct outcome *outcome)
 {
 	struct world *world = room_of(sizeof(*world));
 	memset(world, 0, sizeof(*world));
-	world->is_verbose = is_verbose;
+	world->is_verbose = way->is_verbose;
+	world->is_recorded = way->recorded;
 	world->ops = ops;
 	world->op_count = count;
-	begin(world, seed);
+	begin(world, seed, way->recorded);
 	run_until(world, BEGIN_MS + last_op_ms(ops, count) + 100);
-	if (!world->failure[0]) {
+	if (!world->failure[0] && !world->is_recorded) {
 		heal(world);
 		run_until(world, world->now_ms + HEAL_MS + CALM_MS);
 	}
-	if (!world->failure[0])
+	if (!world->failure[0] && !world->is_recorded)
 		truth_converged(world);
 	*outcome = (struct outcome){ .is_good = !world->failure[0],
 		.kind = world->failure_kind,
@@ -372,6 +375,7 @@ void world_run(
 		.publishes = world->truth.publishes,
 		.events = world->truth.events };
 	(void)snprintf(outcome->failure, sizeof(outcome->failure), "%s", world->failure);
+	world->is_recorded = false;
 	broker_destroy(world);
 	worker_destroy(world);
 	redis_model_finish(&world->redis);

@@ -10,7 +10,7 @@ import pytest
 from servers import poll
 from world import topic_of
 
-RESTART_GRACE = 1.5
+RESTART_GRACE = 3
 
 
 def make(make_world, store, persistence, **how):
@@ -50,8 +50,8 @@ def test_who_returns_was_never_away(make_world, store, number, persistence):
     world.observer.wait(double, "online", devices=2)
     wait_stored(world)
 
-    assert world.restart(number) < 3
     start = time.monotonic()
+    assert world.restart(number) < 3
     for subject, old in backs:
         world.connect(old.client_id, version=old.version, clean=old.clean)
     world.connect(laptop.client_id)
@@ -64,10 +64,10 @@ def test_who_returns_was_never_away(make_world, store, number, persistence):
         assert (seen.status, seen.record["devices"]) == ("online", 1)
         assert seen.record["previous"] == "offline"
     for subject in [gone, "agent/" + kept.client_id.split(":")[1]]:
-        seen = world.observer.wait(subject, "offline", seconds=RESTART_GRACE + 8)
+        seen = world.observer.wait(subject, "offline", seconds=RESTART_GRACE + 20)
         assert seen.record["reason"] == "broker_restart"
         assert seen.record["previous"] == "online"
-    assert seen.at - start >= RESTART_GRACE - 0.7
+    assert seen.at - start >= RESTART_GRACE
     again = world.observer.wait(past, "offline", since=past_record["since"])
     assert again.record["reason"] == past_record["reason"]
     world.observer.wait(double, "online", devices=1)
@@ -98,7 +98,7 @@ def test_two_crashes_in_a_row(make_world, store):
     world.restart(signal.SIGKILL)
     world.connect(client.client_id)
     world.observer.wait(back, "online", since=since)
-    world.observer.wait(gone, "offline", reason="broker_restart", seconds=RESTART_GRACE + 8)
+    world.observer.wait(gone, "offline", reason="broker_restart", seconds=RESTART_GRACE + 20)
     world.never_offline(back, 0)
 
 

@@ -247,6 +247,33 @@ static void test_moved(void **state)
 	driver_stop(&two);
 }
 
+/* The set it is taken out of may be anything by then: nothing is left half done. */
+static void test_moved_wrong_type(void **state)
+{
+	struct driver one, two;
+	(void)state;
+	begin(&one, "b1", 1);
+	begin(&two, "b2", 2);
+	up(&one, "u1", "a");
+	driver_settle(&one);
+	down(&one, "u1", "a");
+	driver_settle(&one);
+	driver_settle(&two);
+	server_do(&server, "SET presence:{0}:node:b1 junk");
+	pass(&two, 1000);
+	up(&two, "u1", "b");
+	driver_settle(&two);
+	assert_redis("GET", "node:b1", "junk");
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
+	assert_redis("HLEN", "state:agent/u1", "2");
+	assert_redis("ZCARD", "online:agent", "1");
+	assert_redis("SMEMBERS", "node:b2", "agent/u1");
+	assert_redis("XLEN", "events", "6"); /* gen, 2 nodes, set 3 times */
+	assert_true(redis_writer_idle(two.writer));
+	driver_stop(&one);
+	driver_stop(&two);
+}
+
 /* One goes at once; what follows soon goes together. */
 static void test_linger(void **state)
 {
@@ -311,11 +338,20 @@ static void test_wrong_type(void **state)
 	begin(&driver, "b1", 1);
 	up(&driver, "u0", "a");
 	up(&driver, "u1", "a");
+	put(&driver,
+		&(struct presence_effect){
+			.type = PRESENCE_ACTIVITY,
+			.record = { .role = "agent", .id = "u1" },
+			.conversation = "c",
+			.active = true,
+			.active_until_ms = driver.wall_ms + 5000,
+		});
 	up(&driver, "u2", "a");
 	driver_settle(&driver);
 	listen(&driver, &heard);
 	assert_redis("HGET", "subject:agent/u0 status", "online");
 	assert_redis("HGET", "subject:agent/u2 status", "online");
+	assert_redis("ZRANGE", "typing:c 0 -1", "agent/u1"); /* no key of the subject */
 	assert_redis("EXISTS", "subject:agent/u1", "0");
 	assert_redis("GET", "state:agent/u1", "junk");
 	assert_non_null(strstr(heard.lines, "presence:{0}:state:agent/u1 is a string"));
@@ -806,6 +842,7 @@ int main(void)
 		TEST(test_continuity),
 		TEST(test_linger),
 		TEST(test_moved),
+		TEST(test_moved_wrong_type),
 		TEST(test_rev),
 		TEST(test_wrong_type),
 		TEST(test_shared_wrong_type),

@@ -40,7 +40,7 @@ local function wrong_types()
 			local found, key = subject_read(name)
 			if found then refused[name] = { found, key } end
 		end
-		if refused[name] then add(i, refused[name][1], refused[name][2]) end
+		if kind ~= 't' and refused[name] then add(i, refused[name][1], refused[name][2]) end
 	end
 	return #wrong > 1 and wrong
 end

@@ -56,8 +56,9 @@ local function state_read(name)
 	return devices, rev, #flat > 0, length
 end
 
--- The highest rank, how many devices are up, the note of the latest among those that decide,
--- whether another node has one up, and how many.
+-- The highest rank, how many devices are up, the note of the latest among those that decide (of two
+-- nodes' in the same microsecond, not the one that pairs() finds first), whether another node has
+-- one up, and how many.
 local function highest(devices)
 	local rank, count, note, noted, others = 0, 0, '', -1, 0
 	for field, d in pairs(devices) do
@@ -65,7 +66,8 @@ local function highest(devices)
 			count = count + 1
 			if not is_own(field) then others = others + 1 end
 		end
-		if d.rank > rank or (d.rank == rank and d.rev > noted) then
+		if d.rank > rank or (d.rank == rank and
+			(d.rev > noted or (d.rev == noted and d.note > note))) then
 			rank, note, noted = d.rank, d.note, d.rev
 		end
 	end
@@ -185,7 +187,8 @@ local function node_write(c, last, devices)
 		for field in pairs(devices) do
 			if string.sub(field, 1, #last + 3) == 'd:' .. last .. '/' then return end
 		end
-		redis.call('SREM', base .. 'node:' .. last, c.name)
+		-- Nobody has looked at its type: a key that is not ours is left alone, and stops nothing.
+		redis.pcall('SREM', base .. 'node:' .. last, c.name)
 	end
 end
 

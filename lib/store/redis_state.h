@@ -118,6 +118,7 @@ struct redis_writer {
 	enum redis_resync resync;
 	bool resync_again;
 	struct redis_page sweep;
+	int64_t sweep_again_ms; /* 0: all of it was looked at */
 
 	struct redis_items quarantine;
 	int64_t quarantine_ms, quarantine_wait_ms;
@@ -213,6 +214,8 @@ void redis_resync_begin(struct redis_writer *writer);
 void redis_resync_anew(struct redis_writer *writer);
 void redis_resync_said(struct redis_writer *writer);
 void redis_resync_step(struct redis_writer *writer);
+/* When to look again; INT64_MAX: no need. */
+int64_t redis_sweep_deadline(const struct redis_writer *writer);
 void redis_sweep_reply(
 	struct redis_writer *writer, const struct redis_command *command, redisReply *reply);
 /* Asks for the subject to be said again; PRESENCE_ENOMEM: later. */

@@ -7,7 +7,7 @@
  * Redis under an older one goes down. One resync at a time; if Redis is lost in the middle of one,
  * another follows. */
 
-enum { PAGE = 256, HEAD = 4 };
+enum { PAGE = 256, HEAD = 4, AGAIN_MS = 60000 };
 
 void redis_resync_begin(struct redis_writer *writer)
 {
@@ -17,6 +17,7 @@ void redis_resync_begin(struct redis_writer *writer)
 		return;
 	}
 	redis_page_reset(&writer->sweep);
+	writer->sweep_again_ms = 0;
 	writer->resync = REDIS_RESYNC_WANTED;
 	for (uint32_t i = 0; i < writer->config->partitions; i++)
 		writer->partitions[i].floor = writer->partitions[i].epoch;
@@ -97,6 +98,15 @@ static void sweep(struct redis_writer *writer)
 		ask(writer);
 }
 
+/* Some of what is to go down was behind keys that are not ours. What is of our own and waits for
+ * such a key is written first, or it would go down too. */
+int64_t redis_sweep_deadline(const struct redis_writer *writer)
+{
+	bool is_due = writer->sweep_again_ms && writer->resync == REDIS_RESYNC_NONE &&
+		!writer->quarantine.first;
+	return is_due ? writer->sweep_again_ms : INT64_MAX;
+}
+
 void redis_resync_step(struct redis_writer *writer)
 {
 	const struct presence_event event = {
@@ -105,6 +115,11 @@ void redis_resync_step(struct redis_writer *writer)
 	};
 	switch (writer->resync) {
 	case REDIS_RESYNC_NONE:
+		if (writer->now_ms < redis_sweep_deadline(writer))
+			return;
+		writer->sweep_again_ms = 0;
+		writer->resync = REDIS_RESYNC_DRAINING;
+		return;
 	case REDIS_RESYNC_ASKED:
 		return;
 	case REDIS_RESYNC_WANTED:
@@ -140,6 +155,8 @@ void redis_sweep_reply(
 	}
 	memcpy(page->cursor, cursor, strlen(cursor) + 1);
 	redis_rev_seen(writer, redis_number_at(reply, 3));
+	if (redis_number_at(reply, 2))
+		writer->sweep_again_ms = writer->now_ms + AGAIN_MS;
 	page->reply = reply;
 	page->row = HEAD;
 }

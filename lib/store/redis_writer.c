@@ -316,6 +316,7 @@ int64_t redis_writer_deadline(const struct redis_writer *writer)
 		return deadline_ms;
 	sooner(&deadline_ms, writer->renew_ms);
 	sooner(&deadline_ms, redis_batch_deadline(writer));
+	sooner(&deadline_ms, redis_sweep_deadline(writer));
 	if (writer->quarantine.first)
 		sooner(&deadline_ms, writer->quarantine_ms);
 	return deadline_ms;

@@ -247,6 +247,33 @@ static void test_moved(void **state)
 	driver_stop(&two);
 }
 
+/* The set it is taken out of may be anything by then: nothing is left half done. */
+static void test_moved_wrong_type(void **state)
+{
+	struct driver one, two;
+	(void)state;
+	begin(&one, "b1", 1);
+	begin(&two, "b2", 2);
+	up(&one, "u1", "a");
+	driver_settle(&one);
+	down(&one, "u1", "a");
+	driver_settle(&one);
+	driver_settle(&two);
+	server_do(&server, "SET presence:{0}:node:b1 junk");
+	pass(&two, 1000);
+	up(&two, "u1", "b");
+	driver_settle(&two);
+	assert_redis("GET", "node:b1", "junk");
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
+	assert_redis("HLEN", "state:agent/u1", "2");
+	assert_redis("ZCARD", "online:agent", "1");
+	assert_redis("SMEMBERS", "node:b2", "agent/u1");
+	assert_redis("XLEN", "events", "6"); /* gen, 2 nodes, set 3 times */
+	assert_true(redis_writer_idle(two.writer));
+	driver_stop(&one);
+	driver_stop(&two);
+}
+
 /* One goes at once; what follows soon goes together. */
 static void test_linger(void **state)
 {
@@ -311,11 +338,20 @@ static void test_wrong_type(void **state)
 	begin(&driver, "b1", 1);
 	up(&driver, "u0", "a");
 	up(&driver, "u1", "a");
+	put(&driver,
+		&(struct presence_effect){
+			.type = PRESENCE_ACTIVITY,
+			.record = { .role = "agent", .id = "u1" },
+			.conversation = "c",
+			.active = true,
+			.active_until_ms = driver.wall_ms + 5000,
+		});
 	up(&driver, "u2", "a");
 	driver_settle(&driver);
 	listen(&driver, &heard);
 	assert_redis("HGET", "subject:agent/u0 status", "online");
 	assert_redis("HGET", "subject:agent/u2 status", "online");
+	assert_redis("ZRANGE", "typing:c 0 -1", "agent/u1"); /* no key of the subject */
 	assert_redis("EXISTS", "subject:agent/u1", "0");
 	assert_redis("GET", "state:agent/u1", "junk");
 	assert_non_null(strstr(heard.lines, "presence:{0}:state:agent/u1 is a string"));
@@ -335,6 +371,81 @@ static void test_wrong_type(void **state)
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/b", "1");
 	assert_redis("HLEN", "state:agent/u1", "2");
 	driver_settle(&driver);
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+}
+
+/* This node has u1 on a and b, then only on b, and Redis thinks it was in the past. */
+static void begin_sweep(struct driver *driver)
+{
+	begin(driver, "b1", 1);
+	up(driver, "u1", "a");
+	up(driver, "u1", "b");
+	driver_settle(driver);
+	server_do(&server, "HDEL presence:{0}:nodes b1");
+	pass(driver, 6000);
+	driver_settle(driver);
+}
+
+static void say_again(struct driver *driver)
+{
+	up(driver, "u1", "b");
+	put(driver, &(struct presence_effect){ .type = PRESENCE_RESYNCED });
+}
+
+/* What could not be swept is swept when the key is gone that was not ours. */
+static void test_sweep_wrong_type(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin_sweep(&driver);
+	server_do(&server, "DEL presence:{0}:subject:agent/u1");
+	server_do(&server, "SET presence:{0}:subject:agent/u1 junk");
+	say_again(&driver);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.resyncs, 1);
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "1");
+	server_do(&server, "DEL presence:{0}:subject:agent/u1");
+	for (int i = 0; i < 20; i++) {
+		pass(&driver, 5000);
+		driver_settle(&driver);
+	}
+	listen(&driver, &heard);
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/b", "1");
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
+	assert_int_equal(heard.resyncs, 1);
+	assert_int_equal(heard.asserts, 1);
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+}
+
+/* Whose record is in the sweep's words is said again, even when the answer was lost. */
+static void test_sweep_unanswered(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	char reason[32] = "";
+	(void)state;
+	begin_sweep(&driver);
+	pass(&driver, 6000); /* renewed: not all will be said again because of the cut */
+	driver_settle(&driver);
+	say_again(&driver);
+	for (int i = 0; i < 100 && strcmp(reason, "broker_restart") != 0; i++) {
+		driver_step(&driver);
+		if (!driver_answer(&driver))
+			(void)driver_execute(&driver, driver.wire);
+		(void)server_text(&server, reason, sizeof(reason),
+			"HGET presence:{0}:subject:agent/u1 reason");
+	}
+	assert_string_equal(reason, "broker_restart");
+	driver_cut(&driver, false);
+	pass(&driver, 60000);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.asserts, 1);
 	assert_true(redis_writer_idle(driver.writer));
 	driver_stop(&driver);
 }
@@ -806,8 +917,11 @@ int main(void)
 		TEST(test_continuity),
 		TEST(test_linger),
 		TEST(test_moved),
+		TEST(test_moved_wrong_type),
 		TEST(test_rev),
 		TEST(test_wrong_type),
+		TEST(test_sweep_wrong_type),
+		TEST(test_sweep_unanswered),
 		TEST(test_shared_wrong_type),
 		TEST(test_same_name),
 		TEST(test_mismatch),

@@ -2,6 +2,7 @@
 #include "redis_model.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,15 +158,21 @@ const char *redis_model_field(struct redis_model *redis, const char *name, const
 
 struct scratch {
 	struct scratch *next;
-	char text[];
+	max_align_t room[];
 };
+
+void *scratch_room(struct redis_model *redis, size_t size)
+{
+	struct scratch *scratch = room_of(sizeof(*scratch) + size);
+	scratch->next = redis->scratch;
+	redis->scratch = scratch;
+	return memset(scratch->room, 0, size);
+}
 
 char *scratch_text(struct redis_model *redis, const char *text)
 {
-	struct scratch *scratch = room_of(sizeof(*scratch) + strlen(text) + 1);
-	scratch->next = redis->scratch;
-	redis->scratch = scratch;
-	return strcpy(scratch->text, text);
+	size_t size = strlen(text) + 1;
+	return memcpy(scratch_room(redis, size), text, size);
 }
 
 static void scratch_free(struct redis_model *redis)

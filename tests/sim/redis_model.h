@@ -105,7 +105,8 @@ int64_t pttl(struct redis_model *redis, const char *name);
 /* entry: fields and values, each ended by a tab. */
 void xadd(struct redis_model *redis, const char *name, const char *entry);
 
-/* A copy that lasts as long as the command. */
+/* Zeroes, and a copy, that last as long as the command. */
+void *scratch_room(struct redis_model *redis, size_t size);
 char *scratch_text(struct redis_model *redis, const char *text);
 
 redisReply *reply_of_array(void);

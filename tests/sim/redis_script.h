@@ -8,6 +8,16 @@
 
 enum { NAME_MAX_BYTES = 512, NOTE_MAX_BYTES = 256, STATE_DEVICES_MAX = 128 };
 
+/* merge_1.lua: states and lengths, scores and members; of refresh_1.lua scores and names. */
+struct known {
+	struct known *next;
+	const char *name;
+	bool has_length, has_score, has_member;
+	bool is_up, is_ours; /* else to be taken out */
+	size_t length;       /* of the record, 0: none */
+	int64_t score;
+};
+
 /* common_1.lua */
 struct script {
 	struct redis_model *redis;
@@ -20,6 +30,7 @@ struct script {
 	char events[NAME_MAX_BYTES], own[NAME_MAX_BYTES];
 	int64_t meta_rev;
 	bool overridden;
+	struct known *first, *last;
 };
 
 struct holder {
@@ -39,6 +50,11 @@ bool key_fits(const struct script *script, const char *name, const char *type);
 void holder_read(const char *value, struct holder *holder);
 void holder_get(const struct script *script, struct holder *holder);
 void holder_set(const struct script *script, const struct holder *holder);
+/* What this call knows of a subject. */
+struct known *known_of(struct script *script, const char *name);
+/* name: role and id, encoded. */
+void online_key(
+	const struct script *script, const char *name, char key[NAME_MAX_BYTES], const char **id);
 /* True: the answer is there, and the script is over. */
 bool shared_types(const struct script *script);
 bool fence(const struct script *script, struct holder *holder);

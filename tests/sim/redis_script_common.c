@@ -53,22 +53,31 @@ void answer(const struct script *script, const char *word)
 
 /* ---- common_1.lua ---- */
 
+static const struct shared {
+	const char *kind, *type;
+	bool is_of_node;
+} shared[] = {
+	{ "meta", "hash", false },
+	{ "nodes", "hash", false },
+	{ "lease:", "string", true },
+	{ "node:", "set", true },
+	{ "events", "stream", false },
+	{ "overrides", "hash", false },
+};
+enum { SHARED = sizeof(shared) / sizeof(*shared) };
+
+static bool shared_fits(
+	const struct script *script, const struct shared *row, char name[NAME_MAX_BYTES])
+{
+	key_name(script, name, row->kind, row->is_of_node ? script->node : "");
+	return key_fits(script, name, row->type);
+}
+
 bool shared_types(const struct script *script)
 {
-	const struct {
-		const char *kind, *rest, *type;
-	} rows[] = {
-		{ "meta", "", "hash" },
-		{ "nodes", "", "hash" },
-		{ "lease:", script->node, "string" },
-		{ "node:", script->node, "set" },
-		{ "events", "", "stream" },
-		{ "overrides", "", "hash" },
-	};
 	char name[NAME_MAX_BYTES];
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		key_name(script, name, rows[i].kind, rows[i].rest);
-		if (key_fits(script, name, rows[i].type))
+	for (size_t i = 0; i < SHARED; i++) {
+		if (shared_fits(script, &shared[i], name))
 			continue;
 		answer(script, "TYPE");
 		answer_number(script, 0);
@@ -127,8 +136,10 @@ static bool lost(const struct script *script)
 bool fence(const struct script *script, struct holder *holder)
 {
 	char meta[NAME_MAX_BYTES];
-	if (shared_types(script))
-		return true;
+	/* The lease is looked at by those who write it. */
+	for (size_t i = 0; i < SHARED; i++)
+		if (strcmp(shared[i].kind, "lease:") != 0 && !shared_fits(script, &shared[i], meta))
+			return shared_types(script);
 	holder_get(script, holder);
 	if (!holder->is_there)
 		return lost(script);
@@ -146,6 +157,35 @@ bool fence(const struct script *script, struct holder *holder)
 	if (!gen || strtoll(gen, NULL, 10) != script->gen)
 		return lost(script);
 	return false;
+}
+
+/* ---- what a call knows ---- */
+
+struct known *known_of(struct script *script, const char *name)
+{
+	struct known *known = script->first;
+	while (known && strcmp(known->name, name) != 0)
+		known = known->next;
+	if (known)
+		return known;
+	known = scratch_room(script->redis, sizeof(*known));
+	known->name = scratch_text(script->redis, name);
+	if (script->last)
+		script->last->next = known;
+	else
+		script->first = known;
+	script->last = known;
+	return known;
+}
+
+void online_key(
+	const struct script *script, const char *name, char key[NAME_MAX_BYTES], const char **id)
+{
+	char role[NAME_MAX_BYTES];
+	size_t length = strcspn(name, "/");
+	(void)snprintf(role, sizeof(role), "%.*s", (int)length, name);
+	key_name(script, key, "online:", role);
+	*id = name + length + (name[length] == '/');
 }
 
 /* ---- all of them ---- */

@@ -60,7 +60,10 @@ static struct high highest(const struct state_devices *devices)
 			high.theirs += !device->is_own;
 		}
 		if (device->rank > high.rank ||
-			(device->rank == high.rank && device->rev > high.noted)) {
+			(device->rank == high.rank &&
+				(device->rev > high.noted ||
+					(device->rev == high.noted &&
+						strcmp(device->note, high.note) > 0)))) {
 			high.rank = device->rank;
 			high.note = device->note;
 			high.noted = device->rev;
@@ -169,6 +172,8 @@ struct change {
 	struct script *script;
 	struct contribution *c;
 	char state[NAME_MAX_BYTES], subject[NAME_MAX_BYTES];
+	bool has_length; /* of the record; else it is not known */
+	size_t length;
 	struct record old, r;
 };
 
@@ -222,13 +227,12 @@ static bool differs(struct change *change)
 			strcmp(old->note, r->note) != 0 || old->till != r->till);
 }
 
-static void record_write(struct change *change)
+static void fields_write(struct change *change)
 {
 	struct redis_model *redis = change->script->redis;
 	const struct contribution *c = change->c;
 	const struct record *r = &change->r;
 	const char *key = change->subject;
-	del(redis, key);
 	hset(redis, key, "v", "1");
 	hset(redis, key, "role", c->role);
 	hset(redis, key, "id", c->id);
@@ -245,29 +249,41 @@ static void record_write(struct change *change)
 		hset(redis, key, "note", r->note);
 	if (r->till > 0)
 		hset_number(redis, key, "until", r->till);
+}
+
+/* Of as many fields as before, and of more after that: the others were not of this record. */
+static void record_write(struct change *change)
+{
+	struct redis_model *redis = change->script->redis;
+	const struct record *r = &change->r;
+	const char *key = change->subject;
+	size_t fields = 12 + (size_t)(r->note[0] != '\0') + (size_t)(r->till > 0);
+	bool over = change->has_length && change->length == fields;
+	if (!over && (!change->has_length || change->length))
+		del(redis, key);
+	fields_write(change);
+	if (over && key_of(redis, key)->count > fields) {
+		del(redis, key);
+		fields_write(change);
+	}
 	pexpire(redis, key,
-		is_offline(r->status) ? c->retain : strtoll(change->script->ttl, NULL, 10));
+		is_offline(r->status) ? change->c->retain : strtoll(change->script->ttl, NULL, 10));
 }
 
-static void online_key(
-	const struct script *script, const char *name, char key[NAME_MAX_BYTES], const char **id)
+/* NULL: out with it. */
+static void score_set(struct script *script, const char *name, const int64_t *score)
 {
-	char role[NAME_MAX_BYTES];
-	size_t length = strcspn(name, "/");
-	(void)snprintf(role, sizeof(role), "%.*s", (int)length, name);
-	key_name(script, key, "online:", role);
-	*id = name + length + (name[length] == '/');
+	struct known *known = known_of(script, name);
+	known->has_score = true;
+	known->is_up = score;
+	known->score = score ? *score : 0;
 }
 
-static void online_write(struct change *change)
+static void member_set(struct script *script, const char *name, bool is_ours)
 {
-	char key[NAME_MAX_BYTES];
-	const char *id;
-	online_key(change->script, change->c->name, key, &id);
-	if (is_offline(change->r.status))
-		zrem(change->script->redis, key, id);
-	else
-		zadd(change->script->redis, key, change->r.last_seen, id, false);
+	struct known *known = known_of(script, name);
+	known->has_member = true;
+	known->is_ours = is_ours;
 }
 
 static bool is_silent(struct change *change, int64_t old_rev)
@@ -282,14 +298,13 @@ static bool is_silent(struct change *change, int64_t old_rev)
 	return is_offline(old_of(change)->status) && !differs(change);
 }
 
-static void node_write(struct change *change, const struct state_devices *devices)
+/* last: who wrote the record before, or NULL. */
+static void node_write(struct change *change, const char *last, const struct state_devices *devices)
 {
 	struct script *script = change->script;
 	char key[NAME_MAX_BYTES], prefix[NAME_MAX_BYTES];
-	key_name(script, key, "node:", script->node);
-	sadd(script->redis, key, change->c->name);
-	const char *last = old_of(change)->node;
-	if (change->r.devices <= 0 || !last || !strcmp(last, script->node))
+	member_set(script, change->c->name, true);
+	if (!last || !strcmp(last, script->node))
 		return;
 	(void)snprintf(prefix, sizeof(prefix), "d:%s/", last);
 	for (size_t i = 0; i < devices->count; i++)
@@ -388,11 +403,10 @@ static void state_write(
 {
 	const struct script *script = change->script;
 	const struct contribution *c = change->c;
-	char key[NAME_MAX_BYTES], field[NAME_MAX_BYTES], entry[NAME_MAX_BYTES];
+	char field[NAME_MAX_BYTES], entry[NAME_MAX_BYTES];
 	if (rev == 0 && !devices->count) {
-		key_name(script, key, "node:", script->node);
 		del(script->redis, change->state);
-		srem(script->redis, key, c->name);
+		member_set(change->script, c->name, false);
 		return;
 	}
 	if (c->device[0] && c->rank > 0) {
@@ -413,6 +427,16 @@ static int64_t higher(int64_t one, int64_t other)
 	return one > other ? one : other;
 }
 
+/* What was looked at before anything was written is good for one reading. */
+static bool length_take(struct script *script, const char *name, size_t *length)
+{
+	struct known *known = known_of(script, name);
+	bool has_length = known->has_length;
+	known->has_length = false;
+	*length = known->length;
+	return has_length;
+}
+
 void contribute(struct script *script, struct contribution *c, int64_t seq)
 {
 	struct state_devices devices;
@@ -420,6 +444,7 @@ void contribute(struct script *script, struct contribution *c, int64_t seq)
 	key_name(script, change.state, "state:", c->name);
 	key_name(script, change.subject, "subject:", c->name);
 	int64_t old_rev = state_read(script, change.state, &devices);
+	change.has_length = length_take(script, c->name, &change.length);
 	bool had = devices.count != 0;
 	if (c->rev == 0) {
 		c->has_since = c->has_last_seen = false;
@@ -438,13 +463,17 @@ void contribute(struct script *script, struct contribution *c, int64_t seq)
 		change.r.rev = script->meta_rev;
 		event_write(&change, seq, old_rev);
 	}
-	bool silent = is_silent(&change, old_rev);
+	bool silent = is_silent(&change, old_rev), joins = high.count == high.theirs;
+	const char *last = joins && change.r.devices > 0
+		? kept(script, hget(script->redis, change.subject, "node"))
+		: NULL;
 	if (!silent) {
-		online_write(&change);
+		score_set(
+			script, c->name, is_offline(change.r.status) ? NULL : &change.r.last_seen);
 		record_write(&change);
 	}
-	if (high.count == high.theirs)
-		node_write(&change, &devices);
+	if (joins)
+		node_write(&change, last, &devices);
 	bool is_nothing = silent && !old_of(&change)->status;
 	state_write(&change, is_nothing ? 0 : change.r.rev, &devices, had);
 }
@@ -543,7 +572,6 @@ void override_clear(struct script *script, const char *name, const struct overri
 static void forget_shared(struct script *script, struct contribution *c,
 	const struct state_devices *devices, int64_t seq)
 {
-	char key[NAME_MAX_BYTES];
 	int64_t floor = script->floor;
 	for (size_t i = 0; i < devices->count; i++) {
 		if (!devices->item[i].is_own)
@@ -553,28 +581,26 @@ static void forget_shared(struct script *script, struct contribution *c,
 		script->floor = floor;
 		break;
 	}
-	key_name(script, key, "node:", script->node);
-	srem(script->redis, key, c->name);
+	member_set(script, c->name, false);
 }
 
 void forget(struct script *script, struct contribution *c, int64_t seq)
 {
 	struct state_devices devices;
 	char state[NAME_MAX_BYTES], key[NAME_MAX_BYTES], text[4 * NAME_MAX_BYTES];
-	const char *id;
+	size_t length;
 	key_name(script, state, "state:", c->name);
 	int64_t old_rev = state_read(script, state, &devices);
+	(void)length_take(script, c->name, &length);
 	if (highest(&devices).theirs > 0) {
 		forget_shared(script, c, &devices, seq);
 		return;
 	}
-	key_name(script, key, "node:", script->node);
-	srem(script->redis, key, c->name);
+	member_set(script, c->name, false);
 	key_name(script, key, "subject:", c->name);
 	del(script->redis, key);
 	del(script->redis, state);
-	online_key(script, c->name, key, &id);
-	zrem(script->redis, key, id);
+	score_set(script, c->name, NULL);
 	script->meta_rev = higher(c->rev, script->meta_rev + 1);
 	(void)snprintf(text, sizeof(text),
 		"t\tforget\tnode\t%s\tboot\t%s\tepoch\t%lld\tseq\t%lld\trole\t%s\tid\t%s\trev\t%"
@@ -595,9 +621,31 @@ void merge_begin(struct script *script)
 	script->overridden = key_of(script->redis, key) != NULL;
 }
 
+static void score_write(const struct script *script, const struct known *known)
+{
+	char key[NAME_MAX_BYTES];
+	const char *id;
+	online_key(script, known->name, key, &id);
+	if (known->is_up)
+		zadd(script->redis, key, known->score, id, false);
+	else
+		zrem(script->redis, key, id);
+}
+
+/* Whoever has a score has a record that was written: which comes first does not matter. */
 void merge_end(struct script *script)
 {
 	char key[NAME_MAX_BYTES];
+	key_name(script, key, "node:", script->node);
+	for (const struct known *known = script->first; known; known = known->next)
+		if (known->has_score)
+			score_write(script, known);
+	for (const struct known *known = script->first; known; known = known->next)
+		if (known->has_member && known->is_ours)
+			sadd(script->redis, key, known->name);
+	for (const struct known *known = script->first; known; known = known->next)
+		if (known->has_member && !known->is_ours)
+			srem(script->redis, key, known->name);
 	key_name(script, key, "meta", "");
 	hset_number(script->redis, key, "rev", script->meta_rev);
 }

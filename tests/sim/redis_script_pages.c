@@ -7,18 +7,17 @@
 
 /* ---- sweep_1.lua ---- */
 
-static bool is_writable(const struct script *script, const char *name)
+static bool is_writable(const struct script *script, const char *name, int64_t *passed_over)
 {
-	char key[NAME_MAX_BYTES], role[NAME_MAX_BYTES];
-	(void)snprintf(role, sizeof(role), "%.*s", (int)strcspn(name, "/"), name);
-	key_name(script, key, "subject:", name);
-	if (!key_fits(script, key, "hash"))
-		return false;
-	key_name(script, key, "state:", name);
-	if (!key_fits(script, key, "hash"))
-		return false;
-	key_name(script, key, "online:", role);
-	return key_fits(script, key, "zset");
+	char subject[NAME_MAX_BYTES], state[NAME_MAX_BYTES], online[NAME_MAX_BYTES];
+	const char *id;
+	key_name(script, subject, "subject:", name);
+	key_name(script, state, "state:", name);
+	online_key(script, name, online, &id);
+	bool is_good = key_fits(script, subject, "hash") && key_fits(script, state, "hash") &&
+		key_fits(script, online, "zset");
+	*passed_over += !is_good;
+	return is_good;
 }
 
 static void leftover(const struct script *script, const char *name, bool *some, bool *rest)
@@ -38,7 +37,7 @@ static void leftover(const struct script *script, const char *name, bool *some, 
 }
 
 static void sweep_override(
-	struct script *script, const char *name, int64_t retain, int64_t mark, int64_t *swept)
+	struct script *script, const char *name, int64_t retain, int64_t mark, int64_t *passed_over)
 {
 	char key[NAME_MAX_BYTES];
 	struct override_value o;
@@ -46,26 +45,27 @@ static void sweep_override(
 	override_parse(script, hget(script->redis, key, name), &o);
 	bool cleared = !strcmp(o.word, "none");
 	if (!o.is_there || strcmp(o.node, script->node) != 0 ||
-		cleared != (o.epoch >= script->floor) || !is_writable(script, name))
+		cleared != (o.epoch >= script->floor) || !is_writable(script, name, passed_over))
 		return;
-	if (!cleared) {
+	if (!cleared)
 		override_clear(script, name, &o, retain, mark);
-		++*swept;
-	}
 	answer_text(script, name);
 }
 
 static void sweep_subject(
-	struct script *script, const char *name, int64_t retain, int64_t mark, int64_t *swept)
+	struct script *script, const char *name, int64_t retain, int64_t mark, int64_t *passed_over)
 {
+	char subject[NAME_MAX_BYTES];
 	bool some = false, rest = false;
-	if (is_writable(script, name))
+	if (is_writable(script, name, passed_over))
 		leftover(script, name, &some, &rest);
-	if (!some)
+	if (some)
+		leftovers_drop(script, name, "broker_restart", retain, mark);
+	if (!rest)
 		return;
-	leftovers_drop(script, name, "broker_restart", retain, mark);
-	++*swept;
-	if (rest)
+	key_name(script, subject, "subject:", name);
+	const char *reason = hget(script->redis, subject, "reason");
+	if (some || (reason && !strcmp(reason, "broker_restart")))
 		answer_text(script, name);
 }
 
@@ -73,7 +73,7 @@ void script_sweep(struct script *script)
 {
 	struct holder holder;
 	struct page page;
-	int64_t retain = arg_number(script, 12), swept = 0;
+	int64_t retain = arg_number(script, 12), passed_over = 0;
 	script->ttl = arg(script, 7);
 	script->floor = arg_number(script, 9);
 	if (fence(script, &holder))
@@ -86,12 +86,12 @@ void script_sweep(struct script *script)
 	merge_begin(script);
 	for (size_t i = 0; i < page.count; i++) {
 		if (page.is_overrides)
-			sweep_override(script, page.names[i], retain, holder.mark, &swept);
+			sweep_override(script, page.names[i], retain, holder.mark, &passed_over);
 		else
-			sweep_subject(script, page.names[i], retain, holder.mark, &swept);
+			sweep_subject(script, page.names[i], retain, holder.mark, &passed_over);
 	}
 	merge_end(script);
-	script->redis->reply->element[2]->integer = swept;
+	script->redis->reply->element[2]->integer = passed_over;
 	script->redis->reply->element[3]->integer = script->meta_rev;
 }
 

@@ -136,7 +136,7 @@ void script_renew(struct script *script)
 {
 	char lease[NAME_MAX_BYTES], text[NAME_MAX_BYTES];
 	struct holder holder;
-	if (fence(script, &holder))
+	if (shared_types(script) || fence(script, &holder))
 		return;
 	key_name(script, lease, "lease:", script->node);
 	set_px(script->redis, lease, script->boot, arg_number(script, 7));
@@ -201,22 +201,41 @@ static bool check(const struct script *script, size_t number, const char *key, c
 	return false;
 }
 
-static bool wrong_types(const struct script *script, size_t count)
+static bool is_first_of_role(const struct script *script, size_t number, const char *role)
 {
-	char key[NAME_MAX_BYTES], role[NAME_MAX_BYTES];
+	for (size_t i = 1; i < number; i++) {
+		struct contribution c = contribution_read(script, i);
+		if (strcmp(c.kind, "t") != 0 && !strcmp(c.role, role))
+			return false;
+	}
+	return true;
+}
+
+static void length_note(struct script *script, const char *name, const char *key)
+{
+	struct known *known = known_of(script, name);
+	const struct redis_key *record = key_of(script->redis, key);
+	known->has_length = true;
+	known->length = record ? record->count : 0;
+}
+
+static bool wrong_types(struct script *script, size_t count)
+{
+	char key[NAME_MAX_BYTES], subject[NAME_MAX_BYTES];
+	const char *id;
 	bool is_wrong = false;
 	for (size_t i = 1; i <= count; i++) {
 		struct contribution c = contribution_read(script, i);
 		if (!strcmp(c.kind, "t"))
 			continue;
-		(void)snprintf(role, sizeof(role), "%.*s", (int)strcspn(c.name, "/"), c.name);
-		key_name(script, key, "online:", role);
-		(void)check(script, 0, key, "zset", &is_wrong);
-		key_name(script, key, "subject:", c.name);
-		if (!check(script, i, key, "hash", &is_wrong))
-			continue;
+		online_key(script, c.name, key, &id);
+		if (!key_fits(script, key, "zset") && is_first_of_role(script, i, c.role))
+			(void)check(script, 0, key, "zset", &is_wrong);
+		key_name(script, subject, "subject:", c.name);
 		key_name(script, key, "state:", c.name);
-		(void)check(script, i, key, "hash", &is_wrong);
+		if (check(script, i, subject, "hash", &is_wrong) &&
+			check(script, i, key, "hash", &is_wrong))
+			length_note(script, c.name, subject);
 	}
 	return is_wrong;
 }
@@ -316,21 +335,24 @@ static void entry_refresh(const struct script *script, const char *state, const 
 	(void)sscanf(value, "1|%lld|%lld|%lld|%n%lld%n", &epoch, &rank, &rev, &head, &seen, &note);
 	if (!head || !note || value[note] != '|')
 		return;
+	if (strlen(last_seen) == (size_t)(note - head) &&
+		!strncmp(value + head, last_seen, (size_t)(note - head)))
+		return;
 	(void)snprintf(entry, sizeof(entry), "%.*s%s%s", head, value, last_seen, value + note);
 	hset(script->redis, state, field, entry);
 }
 
-static bool refresh(const struct script *script, size_t at)
+static bool refresh(struct script *script, size_t at)
 {
 	const char *name = arg(script, at), *last_seen = arg(script, at + 1);
 	char subject[NAME_MAX_BYTES], state[NAME_MAX_BYTES], online[NAME_MAX_BYTES];
-	char role[NAME_MAX_BYTES], field[NAME_MAX_BYTES] = "";
+	char field[NAME_MAX_BYTES] = "";
+	const char *id;
 	struct state_devices devices;
 	int64_t there = 0;
-	(void)snprintf(role, sizeof(role), "%.*s", (int)strcspn(name, "/"), name);
 	key_name(script, subject, "subject:", name);
 	key_name(script, state, "state:", name);
-	key_name(script, online, "online:", role);
+	online_key(script, name, online, &id);
 	if (!key_fits(script, subject, "hash") || !key_fits(script, state, "hash") ||
 		!key_fits(script, online, "zset"))
 		return true;
@@ -345,16 +367,32 @@ static bool refresh(const struct script *script, size_t at)
 		return false;
 	if (entry)
 		entry_refresh(script, state, field, entry, last_seen);
-	key_name(script, state, "node:", script->node);
-	sadd(script->redis, state, name);
+	struct known *known = known_of(script, name);
+	known->has_member = true;
 	if (!strcmp(status, "offline"))
 		return true;
 	pexpire(script->redis, subject, arg_number(script, 7));
 	const char *seen = hget(script->redis, subject, "last_seen");
 	if (!seen || strtoll(seen, NULL, 10) < strtoll(last_seen, NULL, 10))
 		hset(script->redis, subject, "last_seen", last_seen);
-	zadd(script->redis, online, strtoll(last_seen, NULL, 10), name + strlen(role) + 1, true);
+	known->has_score = true;
+	known->score = strtoll(last_seen, NULL, 10);
 	return true;
+}
+
+static void refresh_end(const struct script *script)
+{
+	char key[NAME_MAX_BYTES];
+	const char *id;
+	key_name(script, key, "node:", script->node);
+	for (const struct known *known = script->first; known; known = known->next)
+		if (known->has_member)
+			sadd(script->redis, key, known->name);
+	for (const struct known *known = script->first; known; known = known->next) {
+		online_key(script, known->name, key, &id);
+		if (known->has_score)
+			zadd(script->redis, key, known->score, id, true);
+	}
 }
 
 void script_refresh(struct script *script)
@@ -366,4 +404,5 @@ void script_refresh(struct script *script)
 	for (size_t i = 8; i + 3 <= arg_count(script); i += 4)
 		if (!refresh(script, i))
 			answer_number(script, (int64_t)(i - 8) / 4);
+	refresh_end(script);
 }

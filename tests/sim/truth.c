@@ -248,8 +248,9 @@ static void check_next(
 		(was->record.since_ms != record->since_ms ||
 			was->record.previous != record->previous);
 	bool is_nothing = is_same(&was->record, record);
-	/* Once in a boot and store: what an earlier one knew of it came late, or it is judged. */
-	bool may_be = world->boots > 1 && truth->subjects[subject].restored < stores(world);
+	/* Once in a boot and store, or twice when reading was interrupted: what an earlier one knew
+	 * of it came late, or it is judged. */
+	bool may_be = world->boots > 1 && truth->subjects[subject].restored < 2 * stores(world);
 	if (is_other && record->previous != was->record.status)
 		sim_fail(world, "%s: previous is not what was before", topic);
 	/* Others may be said again along with one whose will may have been there: too much, not

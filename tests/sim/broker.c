@@ -559,7 +559,7 @@ static void override(struct world *world, struct mosquitto *connection, const st
 	if (!is_done)
 		return;
 	/* What is said before it is known what an earlier boot had been told. */
-	true_subject->is_override_known = !is_clear || world->boots == 1 ||
+	true_subject->is_override_known = (!is_clear && !ttl_ms) || world->boots == 1 ||
 		world->now_ms - world->truth.boot_ms > 30000;
 	true_subject->override = is_clear ? PRESENCE_OVERRIDE_NONE : what;
 	true_subject->override_until_ms = ttl_ms && !is_clear ? clock_wall_ms() + ttl_ms : 0;

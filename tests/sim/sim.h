@@ -123,6 +123,7 @@ struct truth {
 	struct retained_device devices[RETAINED_DEVICES_MAX];
 	size_t device_count;
 	int64_t rev;        /* the highest published in this boot */
+	int64_t ready_ms;   /* when this boot began to write to Redis; 0: not yet */
 	int64_t stalled_ms; /* how long the last stall was */
 	int64_t boot_ms, stall_ms,
 		tick_ms;   /* when it began, when the last stall ended, the last tick */

@@ -62,7 +62,7 @@ void truth_connected(struct world *world, int client, struct mosquitto *connecti
 	/* Whether it was back in time, and so what it had declared still holds, is known only when
 	 * it is clear; what it had said before it was silent does not. */
 	bool is_held = world->settings.is_guarded && who->birth_ms == world->now_ms;
-	if (who->is_silent || is_held) /* held: taken for its will */
+	if (who->is_silent || who->is_frozen || is_held) /* held: taken for its will */
 		who->is_declared_known = false;
 	else if (!is_takeover && away_ms > longest_grace_ms(world) + SLACK_MS &&
 		world->now_ms - world->truth.boot_ms >
@@ -171,7 +171,7 @@ void truth_started(struct world *world)
 {
 	struct truth *truth = &world->truth;
 	truth->boot_ms = truth->stall_ms = world->now_ms;
-	truth->rev = 0;
+	truth->rev = truth->ready_ms = 0;
 	truth->device_count = 0;
 	for (int i = 0; i < SUBJECTS; i++) {
 		truth->shown[i].is_of_boot = truth->shown[i].is_foreign = false;
@@ -186,7 +186,8 @@ void truth_harmed(struct world *world)
 	struct truth *truth = &world->truth;
 	truth->harm_ms = world->now_ms;
 	truth->is_chain_broken = true;
-	if (broker_is_up(world) && world->now_ms - truth->boot_ms > RESTORE_MS)
+	bool has_read = truth->ready_ms && world->now_ms - truth->ready_ms > RESTORE_MS;
+	if (broker_is_up(world) && has_read)
 		return;
 	/* What an earlier boot had said may be lost before this one has read it. */
 	for (int i = 0; i < SUBJECTS; i++) {
@@ -248,8 +249,9 @@ static void check_next(
 		(was->record.since_ms != record->since_ms ||
 			was->record.previous != record->previous);
 	bool is_nothing = is_same(&was->record, record);
-	/* Once in a boot and store: what an earlier one knew of it came late, or it is judged. */
-	bool may_be = world->boots > 1 && truth->subjects[subject].restored < stores(world);
+	/* Once in a boot and store, or twice when reading was interrupted: what an earlier one knew
+	 * of it came late, or it is judged. */
+	bool may_be = world->boots > 1 && truth->subjects[subject].restored < 2 * stores(world);
 	if (is_other && record->previous != was->record.status)
 		sim_fail(world, "%s: previous is not what was before", topic);
 	/* Others may be said again along with one whose will may have been there: too much, not
@@ -339,7 +341,11 @@ void truth_retained(
 	struct shown *shown = &world->truth.shown[subject];
 	if (is_foreign) {
 		sim_say(world, "will on %s", topic);
-		shown->is_foreign = true;
+		/* Whom nobody may see, and whom nobody remembers, the plugin leaves alone. */
+		const struct true_subject *who = &world->truth.subjects[subject];
+		bool may_be_hidden = !who->is_override_known ||
+			who->override == PRESENCE_OVERRIDE_INVISIBLE;
+		shown->is_foreign = shown->is_there && !may_be_hidden;
 		shown->foreign_ms = world->now_ms;
 		if (world->settings.is_guarded)
 			sim_fail(world, "%s: a will got through the guard", topic);
@@ -457,6 +463,8 @@ static bool is_all_said(const struct world *world)
 
 void truth_turned(struct world *world)
 {
+	if (!world->truth.ready_ms && worker_state(world) == STORE_READY)
+		world->truth.ready_ms = world->now_ms;
 	if (!is_all_said(world))
 		return;
 	for (int i = 0; i < SUBJECTS; i++) {
@@ -617,8 +625,9 @@ static void expect(const struct world *world, int subject, struct expected *expe
 	if (who->override != PRESENCE_OVERRIDE_NONE && !is_over(world, who, &is_sure)) {
 		expected->status = shows[who->override];
 		expected->note = who->override_note;
-		expected->is_sure = is_sure;
-		expected->is_up_sure = is_sure;
+		/* It decides, whatever the devices declared. */
+		expected->is_up_sure = expected->is_up_sure && is_sure;
+		expected->is_sure = expected->is_up_sure;
 		if (expected->status == PRESENCE_OFFLINE)
 			expected->devices = 0;
 	} else if (!is_sure) {
@@ -757,7 +766,7 @@ static void check_file(struct world *world, int subject)
 	const struct shown *shown = &world->truth.shown[subject];
 	const struct presence_record *kept = file_record(world, subject);
 	bool is_online = shown->is_there && shown->record.status != PRESENCE_OFFLINE;
-	if (is_online != (kept && kept->status != PRESENCE_OFFLINE))
+	if (is_calm(world, subject) && is_online != (kept && kept->status != PRESENCE_OFFLINE))
 		sim_fail(world, "the state file has %s as %s, and it is shown as %s",
 			sim_subjects[subject].name,
 			kept ? presence_status_name(kept->status) : "nothing",

@@ -27,7 +27,8 @@ local lost = known and (not before or stored_gen < gen or
 -- The verdict may not have reached the node that is to act on it: until it renews its lease, it is
 -- told again. Even with the same epoch: what came to the verdict may have been an earlier word of this
 -- boot that ran late, in a Redis that was back in the past, and it counts on from there.
-local resync = lost or (known and not ours) or
+-- Others found Redis in the past: marks need not tell, what a sweep took out may be back.
+local resync = lost or (known and (not ours or stored_gen > gen)) or
 	(ours and before.state == 'resync' and before.epoch >= epoch)
 local mark = (ours and not lost) and before.mark or acked
 for _, value in ipairs(redis.call('HVALS', base .. 'nodes')) do

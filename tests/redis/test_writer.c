@@ -450,6 +450,33 @@ static void test_sweep_unanswered(void **state)
 	driver_stop(&driver);
 }
 
+/* Another node found Redis in the past, before this one's sweep, which no mark counts. */
+static void test_sweep_undone(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	up(&driver, "u1", "b");
+	driver_settle(&driver);
+	server_do(&server,
+		"HSET presence:{0}:state:agent/u1 d:b1/a 1|0|2|1763769600000000|1763769600000|");
+	server_do(&server, "HINCRBY presence:{0}:meta gen 1");
+	pass(&driver, 6000);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.resyncs, 1);
+	say_again(&driver);
+	driver_settle(&driver);
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
+	pass(&driver, 6000);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.resyncs, 1);
+	driver_stop(&driver);
+}
+
 static void test_shared_wrong_type(void **state)
 {
 	struct driver driver;
@@ -922,6 +949,7 @@ int main(void)
 		TEST(test_wrong_type),
 		TEST(test_sweep_wrong_type),
 		TEST(test_sweep_unanswered),
+		TEST(test_sweep_undone),
 		TEST(test_shared_wrong_type),
 		TEST(test_same_name),
 		TEST(test_mismatch),

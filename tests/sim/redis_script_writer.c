@@ -50,7 +50,7 @@ static void judge(const struct script *script, struct registration *r)
 		(!before->is_there || r->stored_gen < script->gen ||
 			(r->ours &&
 				(before->epoch < script->epoch || before->mark < script->acked)));
-	r->resync = r->lost || (known && !r->ours) ||
+	r->resync = r->lost || (known && (!r->ours || r->stored_gen > script->gen)) ||
 		(r->ours && !strcmp(before->state, "resync") && before->epoch >= script->epoch);
 	r->mark = r->ours && !r->lost ? before->mark : script->acked;
 }

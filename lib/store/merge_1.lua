@@ -144,7 +144,8 @@ local function node_write(c, r, old, devices)
 		for field in pairs(devices) do
 			if string.sub(field, 1, #last + 3) == 'd:' .. last .. '/' then return end
 		end
-		redis.call('SREM', base .. 'node:' .. last, c.name)
+		local _, fits = key_type(base .. 'node:' .. last, 'set')
+		if fits then redis.call('SREM', base .. 'node:' .. last, c.name) end
 	end
 end
 

@@ -280,10 +280,19 @@ void hset_number(struct redis_model *redis, const char *name, const char *field,
 	hset(redis, name, field, text);
 }
 
+static void remove_from(
+	struct redis_model *redis, const char *name, enum redis_type type, const char *field)
+{
+	const struct redis_key *key = find(redis, name);
+	may_write(redis, false);
+	if (key && key->type != type)
+		fail(redis, "WRONGTYPE Operation against a key holding the wrong kind of value");
+	field_remove(redis, name, field);
+}
+
 void hdel(struct redis_model *redis, const char *name, const char *field)
 {
-	may_write(redis, false);
-	field_remove(redis, name, field);
+	remove_from(redis, name, REDIS_HASH, field);
 }
 
 void sadd(struct redis_model *redis, const char *name, const char *member)
@@ -294,7 +303,7 @@ void sadd(struct redis_model *redis, const char *name, const char *member)
 
 void srem(struct redis_model *redis, const char *name, const char *member)
 {
-	hdel(redis, name, member);
+	remove_from(redis, name, REDIS_SET, member);
 }
 
 void zadd(struct redis_model *redis, const char *name, int64_t score, const char *member, bool gt)
@@ -309,7 +318,7 @@ void zadd(struct redis_model *redis, const char *name, int64_t score, const char
 
 void zrem(struct redis_model *redis, const char *name, const char *member)
 {
-	hdel(redis, name, member);
+	remove_from(redis, name, REDIS_ZSET, member);
 }
 
 void del(struct redis_model *redis, const char *name)

@@ -311,7 +311,8 @@ static void node_write(struct change *change, const char *last, const struct sta
 		if (!strncmp(devices->item[i].field, prefix, strlen(prefix)))
 			return;
 	key_name(script, key, "node:", last);
-	srem(script->redis, key, change->c->name);
+	if (key_fits(script, key, "set"))
+		srem(script->redis, key, change->c->name);
 }
 
 static void entry_of(

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/show.h"
 #include "ctl/subcommand.h"
 
 static const char our_library[] = "mosquitto_presence.so";
@@ -195,9 +196,15 @@ enum ctl_exit check_write(const struct check *check, FILE *out)
 		errors += finding->level == CHECK_ERROR;
 		size_t last = strlen(finding->fix);
 		const char *end = last && finding->fix[last - 1] == '?' ? "" : ".";
-		fprintf(out, "%s:%zu: %s: %s%s. Fix: %s%s\n", finding->file, finding->line,
+		/* What stands in a file that is none may do things to a terminal. */
+		show_text(finding->file, 0, out);
+		fprintf(out, ":%zu: %s: %s", finding->line,
 			finding->level == CHECK_ERROR ? "error" : "warning",
-			concerns(finding->versions), finding->what, finding->fix, end);
+			concerns(finding->versions));
+		show_text(finding->what, 0, out);
+		fputs(". Fix: ", out);
+		show_text(finding->fix, 0, out);
+		fprintf(out, "%s\n", end);
 	}
 	if (check->failed)
 		return CTL_TROUBLE;

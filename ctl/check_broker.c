@@ -2,6 +2,7 @@
 
 /* Listeners, limits, and the order of plugins. */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/check.h"
@@ -97,12 +98,42 @@ static void check_queues(struct check *check)
 			"queue_qos0_messages false, or let watchers connect with a clean session");
 }
 
+/* On 2.0, and there only: what waits to be written to a WebSocket counts, too, and whoever
+ * published something that is refused is thrown out as soon as as much waits as may: with 0 always.
+ */
+static void check_snapshot(struct check *check)
+{
+	enum { ENOUGH = 200000 };
+	const struct conf_line *queued = conf_find(&check->conf, "max_queued_messages");
+	long long most = queued ? strtoll(queued->value, NULL, 10) : 1000;
+	const struct conf_line *websockets = NULL;
+	for (size_t i = first_listener(check); i < check->listener_count && !websockets; i++)
+		if (check->listener[i].websockets)
+			websockets = check->listener[i].line;
+	long long subjects = check->options ? check->options->subjects_max : 0;
+	if (!most)
+		check_fix(check_note(check, CHECK_WARNING, CHECK_2_0, queued,
+				  "with max_queued_messages 0 a client is disconnected when "
+				  "something it publishes is refused"),
+			"max_queued_messages %d", ENOUGH);
+	else if (websockets && most <= subjects)
+		check_fix(check_note(check, CHECK_WARNING, CHECK_2_0, queued ? queued : websockets,
+				  "a watcher over WebSocket gets no more than %lld of the records "
+				  "when it subscribes (max_queued_messages), and up to %lld are "
+				  "possible (subjects_max)",
+				  most, subjects),
+			"max_queued_messages %lld; not 0, with which a client is disconnected when "
+			"something it publishes is refused",
+			subjects < ENOUGH ? ENOUGH : 2 * subjects);
+}
+
 void check_listeners(struct check *check)
 {
 	check_websockets(check);
 	check_per_listener(check);
 	check_delays(check);
 	check_queues(check);
+	check_snapshot(check);
 }
 
 /* Plugins that have no say in who may connect. */

@@ -127,7 +127,9 @@ void print_done(const struct settings *settings, struct json_object *data)
 {
 	struct json_object *scope;
 	(void)settings;
-	if (json_object_object_get_ex(data, "scope", &scope) &&
+	if (json_object_is_type(data, json_type_object) &&
+		json_object_object_get_ex(data, "scope", &scope) &&
+		json_object_is_type(scope, json_type_string) &&
 		!strcmp(json_object_get_string(scope), "local"))
 		(void)fputs("done, but Redis is away: for now only this broker knows\n", stdout);
 }

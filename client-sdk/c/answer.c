@@ -60,6 +60,9 @@ static void finish(struct presence_client *client, struct pending *pending,
 		else
 			client->fence_wanted = true;
 		break;
+	case FOR_QUESTION:
+		ask_answered(client, error ? NULL : data);
+		break;
 	case FOR_ITSELF:
 		if (error == PRESENCE_CLIENT_ECOMMAND)
 			tell_problem(client, pending->command, words);

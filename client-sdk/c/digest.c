@@ -8,7 +8,7 @@
 #include "client-sdk/c/internal.h"
 
 struct digest {
-	uint64_t count, xor_of_hashes;
+	struct sum sum;
 	int64_t rev;
 };
 
@@ -37,8 +37,8 @@ static bool digest_parse(const char *payload, size_t length, struct digest *dige
 		goto out;
 	char *end;
 	const char *hex = json_object_get_string(text);
-	digest->count = (uint64_t)count;
-	digest->xor_of_hashes = strtoull(hex, &end, 16);
+	digest->sum.count = (uint64_t)count;
+	digest->sum.xor_of_hashes = strtoull(hex, &end, 16);
 	good = strlen(hex) == 16 && !*end;
 out:
 	json_object_put(root);
@@ -47,13 +47,56 @@ out:
 	return good;
 }
 
-static void agree(struct role *role, int64_t now)
+static bool equals(const struct sum *a, const struct sum *b)
+{
+	return a->count == b->count && a->xor_of_hashes == b->xor_of_hashes;
+}
+
+static void confirm(struct presence_client *client, struct entry *entry, void *role)
+{
+	if (entry->role == role && entry->has && !entry->confirmed)
+		entry_confirm(client, entry);
+}
+
+/* With what came; or with all that is known, which then is as it was. */
+static bool agrees(struct presence_client *client, struct role *role)
+{
+	if (equals(&role->told, &role->confirmed))
+		return true;
+	if (!equals(&role->told, &role->known))
+		return false;
+	entries_each(client, confirm, role);
+	return true;
+}
+
+static void forget(struct presence_client *client, struct entry *entry, void *role)
+{
+	if (entry->role == role && entry->has && !entry->confirmed && entry_forget(client, entry))
+		client->fence_wanted = true; /* without memory to tell, the next one does it */
+}
+
+static void agree(struct presence_client *client, struct role *role, int64_t now)
 {
 	role->disagreed = 0;
 	role->doubted = false;
 	role->agreed_ms = wall_ms();
 	role->snapshot_gap_ms = 0;
 	role->recheck_ms = now + DIGEST_AUDIT_MS;
+	entries_each(client, forget, role);
+}
+
+void digest_judge(struct presence_client *client, struct role *role)
+{
+	if (role->judged)
+		return;
+	role->judged = true;
+	if (!role->is_told)
+		return;
+	/* Older than what came, it can still tell that there is too little. */
+	role->doubted = role->told_rev < role->rev ? role->told.count > role->confirmed.count
+						   : !agrees(client, role);
+	if (!role->doubted)
+		role->agreed_ms = wall_ms();
 }
 
 /* Twice in a row: between the broker's counting and this, somebody may just have been forgotten. If
@@ -86,13 +129,18 @@ void digest_heard(struct presence_client *client, const char *name, bool retaine
 		return;
 	const struct scope *scope = widest(client, role, NULL);
 	client->plugin_seen = true;
+	if (!scope)
+		return;
+	role->told = digest.sum;
+	role->told_rev = digest.rev;
+	role->is_told = true;
 	/* Older than what is known: it cannot tell. */
-	if (!scope || digest.rev < role->rev)
+	if (digest.rev < role->rev)
 		return;
 	bool asked = role->asked;
 	role->asked = false;
-	if (digest.count == role->count && digest.xor_of_hashes == role->xor_of_hashes)
-		agree(role, now);
+	if (agrees(client, role))
+		agree(client, role, now);
 	else if (scope->fence <= client->fence_answered && (!retained || asked))
 		disagree(client, role, now);
 }

@@ -111,41 +111,38 @@ int entry_get_or_add(
 	return PRESENCE_CLIENT_OK;
 }
 
-/* Puts what the digest is made of in, or takes it out: the same twice. */
-static void toggle(struct presence_client *client, const struct entry *entry)
+/* Into the sum, or out of it: the same twice. */
+static void sum_add(struct sum *sum, uint64_t hash, bool in)
+{
+	sum->count += in ? 1 : UINT64_MAX;
+	sum->xor_of_hashes ^= hash;
+}
+
+static void count(struct presence_client *client, const struct entry *entry, bool in)
 {
 	char topic[PRESENCE_TOPIC_MAX];
-	if (!entry->confirmed || !entry->rev ||
-		topic_subject(client->topic, entry->role->name, entry->id, topic, sizeof(topic)) <
-			0)
+	struct role *role = entry->role;
+	if (!entry->has || !entry->rev ||
+		topic_subject(client->topic, role->name, entry->id, topic, sizeof(topic)) < 0)
 		return;
-	entry->role->xor_of_hashes ^= digest_hash(topic, entry->rev);
-}
-
-static void count_in(struct presence_client *client, struct entry *entry)
-{
-	toggle(client, entry);
-	if (entry->confirmed && entry->rev)
-		entry->role->count++;
-	if (entry->confirmed && entry->rev > entry->role->rev)
-		entry->role->rev = entry->rev;
-}
-
-static void count_out(struct presence_client *client, struct entry *entry)
-{
-	toggle(client, entry);
-	if (entry->confirmed && entry->rev)
-		entry->role->count--;
+	uint64_t hash = digest_hash(topic, entry->rev);
+	sum_add(&role->known, hash, in);
+	if (!entry->confirmed)
+		return;
+	sum_add(&role->confirmed, hash, in);
+	if (in && entry->rev > role->rev)
+		role->rev = entry->rev;
 }
 
 void entry_remove(struct presence_client *client, struct entry *entry)
 {
-	count_out(client, entry);
+	count(client, entry, false);
 	table_remove(&client->entries, &entry->by_name);
 	*entry->link = entry->next;
 	if (entry->next)
 		entry->next->link = entry->link;
 	free(entry->note);
+	free(entry->node);
 	free(entry);
 }
 
@@ -174,30 +171,37 @@ void entries_clear(struct presence_client *client)
 	}
 }
 
-static bool is_ready(const struct presence_client *client, const struct entry *entry)
-{
-	const struct scope *scope = widest(client, entry->role, entry);
-	return scope && scope->ready;
-}
-
 static int64_t entry_sure(const struct presence_client *client, const struct entry *entry)
 {
 	const struct role *role = entry->role;
+	const struct scope *scope = widest(client, role, entry);
 	int64_t sure_ms = entry->sure_ms;
 	if (!entry->confirmed)
 		return sure_ms;
-	if (client->connected && is_ready(client, entry) && !role->doubted &&
-		client->heard_ms > sure_ms)
+	/* Only who watches the role is told its digest. */
+	bool doubted = role->doubted && scope != &entry->scope;
+	if (client->connected && scope && scope->ready && !doubted && client->heard_ms > sure_ms)
 		sure_ms = client->heard_ms;
 	return role->agreed_ms > sure_ms ? role->agreed_ms : sure_ms;
 }
 
-void entry_unconfirm(struct presence_client *client, struct entry *entry)
+static void confirm(struct presence_client *client, struct entry *entry, bool confirmed)
 {
 	entry->sure_ms = entry_sure(client, entry);
-	count_out(client, entry);
-	entry->confirmed = false;
-	count_in(client, entry);
+	count(client, entry, false);
+	entry->confirmed = confirmed;
+	count(client, entry, true);
+}
+
+void entry_unconfirm(struct presence_client *client, struct entry *entry)
+{
+	confirm(client, entry, false);
+	entry->asked = false;
+}
+
+void entry_confirm(struct presence_client *client, struct entry *entry)
+{
+	confirm(client, entry, true);
 }
 
 void record_of(const struct presence_client *client, const struct entry *entry,
@@ -214,6 +218,7 @@ void record_of(const struct presence_client *client, const struct entry *entry,
 		.reason = bare ? "" : presence_reason_name(entry->reason),
 		.source = bare ? "" : presence_source_name(entry->source),
 		.note = entry->note ? entry->note : "",
+		.node = entry->node && !bare ? entry->node : "",
 		.until_ms = entry->until_ms,
 		.devices = entry->devices,
 		.since_ms = entry->since_ms,
@@ -231,10 +236,13 @@ static bool differs(const struct entry *entry, const struct presence_record *rec
 		strcmp(entry->note ? entry->note : "", note) != 0;
 }
 
-static void set(struct entry *entry, const struct presence_record *record, bool plain, char *note)
+static void set(struct entry *entry, const struct presence_record *record, bool plain, char *note,
+	char *node)
 {
 	free(entry->note);
+	free(entry->node);
 	entry->note = note;
+	entry->node = node;
 	entry->plain = plain;
 	entry->has = entry->confirmed = true;
 	entry->sure_ms = wall_ms();
@@ -249,10 +257,12 @@ static void set(struct entry *entry, const struct presence_record *record, bool 
 	entry->rev = record->rev;
 }
 
-static struct notice *transition_create(const struct entry *entry, const char *note)
+static struct notice *transition_create(
+	const struct entry *entry, const char *note, const char *node)
 {
 	struct notice *notice = notice_create(TELL_TRANSITION,
-		(const char *[4]){ entry->role->name, entry->id, note ? note : "" });
+		(const char *[4]){
+			entry->role->name, entry->id, note ? note : "", node ? node : "" });
 	if (notice)
 		notice->record.before = entry->has ? (enum presence_client_status)entry->status
 						   : PRESENCE_CLIENT_UNKNOWN;
@@ -268,24 +278,26 @@ static void transition_add(
 	notice->record.role = notice->text[0];
 	notice->record.id = notice->text[1];
 	notice->record.note = notice->text[2];
+	notice->record.node = notice->text[3];
 	notice_add(client, notice);
 }
 
 int entry_update(struct presence_client *client, struct entry *entry,
-	const struct presence_record *record, bool plain)
+	const struct presence_record *record, const char *node, bool plain)
 {
-	char *note = record->note ? strdup(record->note) : NULL;
-	if (record->note && !note)
-		return PRESENCE_CLIENT_ENOMEM;
+	char *own_note = record->note ? strdup(record->note) : NULL;
+	char *own_node = node ? strdup(node) : NULL;
 	bool transition = differs(entry, record);
-	struct notice *notice = transition ? transition_create(entry, note) : NULL;
-	if (transition && !notice) {
-		free(note);
+	struct notice *notice = transition ? transition_create(entry, own_note, node) : NULL;
+	if ((record->note && !own_note) || (node && !own_node) || (transition && !notice)) {
+		free(own_note);
+		free(own_node);
+		free(notice);
 		return PRESENCE_CLIENT_ENOMEM;
 	}
-	count_out(client, entry);
-	set(entry, record, plain, note);
-	count_in(client, entry);
+	count(client, entry, false);
+	set(entry, record, plain, own_note, own_node);
+	count(client, entry, true);
 	if (notice)
 		transition_add(client, notice, entry);
 	return PRESENCE_CLIENT_OK;
@@ -294,12 +306,12 @@ int entry_update(struct presence_client *client, struct entry *entry,
 int entry_forget(struct presence_client *client, struct entry *entry)
 {
 	static const struct presence_record none = { .status = PRESENCE_OFFLINE };
-	struct notice *notice = entry->has ? transition_create(entry, NULL) : NULL;
+	struct notice *notice = entry->has ? transition_create(entry, NULL, NULL) : NULL;
 	if (entry->has && !notice)
 		return PRESENCE_CLIENT_ENOMEM;
 	if (notice) {
-		count_out(client, entry);
-		set(entry, &none, true, NULL);
+		count(client, entry, false);
+		set(entry, &none, true, NULL, NULL);
 		transition_add(client, notice, entry);
 		notice->record.forgotten = true;
 	}

@@ -45,13 +45,19 @@ struct scope {
 	uint64_t fence; /* whose answer tells that of the last subscription */
 };
 
+struct sum {
+	uint64_t count, xor_of_hashes;
+};
+
 struct role {
 	struct table_node by_name;
 	struct role *next; /* of all */
 	struct scope scope;
-	/* Over its entries that are confirmed and have a rev: */
-	uint64_t count, xor_of_hashes;
-	int64_t rev;        /* the highest since it was subscribed to */
+	struct sum known, confirmed; /* over its entries that have a rev */
+	int64_t rev;                 /* the highest since it was subscribed to */
+	bool is_told, judged;        /* judged: what came when it was last subscribed to */
+	struct sum told;             /* its last digest */
+	int64_t told_rev;
 	unsigned disagreed; /* digests, in a row */
 	bool doubted, asked;
 	int64_t agreed_ms; /* wall clock: when a digest last agreed */
@@ -66,19 +72,20 @@ struct entry {
 	struct role *role;
 	struct scope scope;
 	bool has;       /* the application knows of it */
-	bool confirmed; /* heard of since it was last subscribed to */
+	bool confirmed; /* heard of since it was last subscribed to; or that there is no record */
+	bool asked;     /* a question about it is on its way */
 	bool plain;     /* a birth message or will, not a record */
 	enum presence_status status, previous;
 	enum presence_reason reason;
 	enum presence_source source;
 	uint32_t devices;
 	int64_t since_ms, last_seen_ms, until_ms, rev;
-	int64_t sure_ms; /* without what the connection and the digest say: entry_sure() */
-	char *note;      /* NULL: none */
+	int64_t sure_ms;   /* without what the connection and the digest say: entry_sure() */
+	char *note, *node; /* NULL: none */
 	char id[];
 };
 
-enum purpose { FOR_APPLICATION, FOR_FENCE, FOR_ITSELF };
+enum purpose { FOR_APPLICATION, FOR_FENCE, FOR_QUESTION, FOR_ITSELF };
 
 /* A command that waits for its answer. */
 struct pending {
@@ -258,12 +265,13 @@ const struct scope *widest(
 struct entry *entry_find(struct presence_client *client, const char *role, const char *id);
 int entry_get_or_add(
 	struct presence_client *client, const char *role, const char *id, struct entry **entry);
-/* The record is now this. PRESENCE_CLIENT_ENOMEM: nothing has changed. */
+/* The record is now this; node: NULL for none. PRESENCE_CLIENT_ENOMEM: nothing has changed. */
 int entry_update(struct presence_client *client, struct entry *entry,
-	const struct presence_record *record, bool plain);
+	const struct presence_record *record, const char *node, bool plain);
 /* There is no record any more. Unless it is watched by itself the entry is gone, too. */
 int entry_forget(struct presence_client *client, struct entry *entry);
 void entry_unconfirm(struct presence_client *client, struct entry *entry);
+void entry_confirm(struct presence_client *client, struct entry *entry);
 void entry_remove(struct presence_client *client, struct entry *entry);
 void entries_clear(struct presence_client *client);
 struct role *role_find(struct presence_client *client, const char *name);
@@ -282,7 +290,16 @@ int watch_send_fence(struct presence_client *client);
 void watch_fence_answered(struct presence_client *client, uint64_t fence);
 void watch_lost(struct presence_client *client);
 
+/* ask.c */
+/* Asks the plugin about those who are watched by themselves and did not come: a broker may leave
+ * out what is retained, and they have no digest that would tell. */
+int ask_singles(struct presence_client *client);
+/* data: of the reply; NULL: there is none, and the next audit asks again. */
+void ask_answered(struct presence_client *client, const char *data);
+
 /* digest.c */
+/* All that was retained has come, or all the broker let through: the last digest tells. */
+void digest_judge(struct presence_client *client, struct role *role);
 void digest_heard(struct presence_client *client, const char *role, bool retained,
 	const char *payload, size_t length);
 
@@ -295,6 +312,8 @@ void typing_lost(struct presence_client *client);
 void typing_clear(struct presence_client *client);
 
 /* message.c */
+void record_heard(struct presence_client *client, const char *role, const char *id,
+	const struct presence_record *record, const char *node, bool plain);
 bool message_read(struct presence_client *client, const struct mosquitto_message *message);
 
 /* thread.c */

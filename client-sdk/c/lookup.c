@@ -8,17 +8,23 @@ static void describe_stranger(const struct presence_client *client, const struct
 	const struct entry *entry, struct presence_client_record *record)
 {
 	const struct scope *scope = widest(client, role, entry);
-	bool ready = scope && scope->ready;
+	bool single = entry && scope == &entry->scope, ready = scope && scope->ready;
+	int64_t sure_ms = client->heard_ms;
+	if (ready && single && client->answered)
+		ready = entry->confirmed; /* else it is being asked about */
+	if (ready && !single && role && role->doubted)
+		ready = (sure_ms = role->agreed_ms) > 0;
 	*record = (struct presence_client_record){
 		.status = ready ? PRESENCE_CLIENT_OFFLINE : PRESENCE_CLIENT_UNKNOWN,
 		.before = PRESENCE_CLIENT_UNKNOWN,
 		.reason = "",
 		.source = "",
 		.note = "",
+		.node = "",
 		.forgotten = ready,
 	};
 	if (ready)
-		record->sure_ms = role && role->doubted ? role->agreed_ms : client->heard_ms;
+		record->sure_ms = sure_ms;
 }
 
 int presence_client_lookup(struct presence_client *client, const char *role, const char *id,
@@ -38,10 +44,12 @@ int presence_client_lookup(struct presence_client *client, const char *role, con
 	(void)snprintf(storage->role, sizeof(storage->role), "%s", role);
 	(void)snprintf(storage->id, sizeof(storage->id), "%s", id);
 	(void)snprintf(storage->note, sizeof(storage->note), "%s", record->note);
+	(void)snprintf(storage->node, sizeof(storage->node), "%s", record->node);
 	client_leave(client, false);
 	record->role = storage->role;
 	record->id = storage->id;
 	record->note = storage->note;
+	record->node = storage->node;
 	return watched ? PRESENCE_CLIENT_OK : PRESENCE_CLIENT_ENOENT;
 }
 

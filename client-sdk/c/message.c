@@ -23,13 +23,13 @@ static bool read_subject(const char *base, const char *topic, struct subject *su
 		topic_decode(slash + 1, strlen(slash + 1), subject->id, sizeof(subject->id)) >= 0;
 }
 
-static void update(struct presence_client *client, const struct subject *subject,
-	const struct presence_record *record, bool plain)
+void record_heard(struct presence_client *client, const char *role, const char *id,
+	const struct presence_record *record, const char *node, bool plain)
 {
-	struct entry *entry = entry_find(client, subject->role, subject->id);
+	struct entry *entry = entry_find(client, role, id);
 	int err = PRESENCE_CLIENT_OK;
 	if (!entry)
-		err = entry_get_or_add(client, subject->role, subject->id, &entry);
+		err = entry_get_or_add(client, role, id, &entry);
 	if (err == PRESENCE_CLIENT_EFULL)
 		tell_problem(client, "watch", "there are more subjects than subjects_max");
 	if (err)
@@ -38,7 +38,7 @@ static void update(struct presence_client *client, const struct subject *subject
 	if (!plain && entry->confirmed && !entry->plain && record->rev <= entry->rev)
 		return;
 	/* Out of memory: as if it had not come. The digest will tell. */
-	(void)entry_update(client, entry, record, plain);
+	(void)entry_update(client, entry, record, node, plain);
 }
 
 /* True: it was a record. */
@@ -51,7 +51,8 @@ static bool read_record(struct presence_client *client, const struct subject *su
 		return false;
 	if (!strcmp(record.role, subject->role) && !strcmp(record.id, subject->id)) {
 		client->plugin_seen = true;
-		update(client, subject, &record, false);
+		record_heard(
+			client, subject->role, subject->id, &record, record_node(storage), false);
 	}
 	record_free(storage);
 	return true;
@@ -70,7 +71,7 @@ static void read_plain(struct presence_client *client, const struct subject *sub
 		.status = declaration.status,
 		.note = declaration.note[0] ? declaration.note : NULL,
 	};
-	update(client, subject, &record, true);
+	record_heard(client, subject->role, subject->id, &record, NULL, true);
 }
 
 static bool heard_subject(struct presence_client *client, const struct mosquitto_message *message)

@@ -85,6 +85,7 @@ struct presence_client_record {
 	const char *reason; /* "connect", "lost", ..; "" where the broker tells none */
 	const char *source; /* "inferred", "app", "manual" */
 	const char *note;   /* "": none */
+	const char *node;   /* the broker that says so; "" where reason is */
 	int64_t until_ms;   /* 0: none */
 	uint32_t devices;
 	int64_t since_ms, last_seen_ms;
@@ -264,7 +265,7 @@ int presence_client_unwatch_typing(struct presence_client *client, const char *c
 /* What is known of a subject, from memory. Of record, before is UNKNOWN and the strings are in
  * storage. ENOENT: it is not watched. */
 struct presence_client_storage {
-	char role[129], id[129], note[4096];
+	char role[129], id[129], note[4096], node[65];
 };
 int presence_client_lookup(struct presence_client *client, const char *role, const char *id,
 	struct presence_client_record *record, struct presence_client_storage *storage);

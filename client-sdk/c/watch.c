@@ -42,7 +42,7 @@ static void role_begin(struct role *role)
 {
 	role->rev = 0;
 	role->disagreed = 0;
-	role->asked = false;
+	role->asked = role->judged = false;
 }
 
 /* Records first: the digest that is retained is worth something only behind them. */
@@ -166,6 +166,22 @@ static void settle(const struct presence_client *client, struct scope *scope)
 	scope->ready |= scope->wanted && scope->fence <= client->fence_answered;
 }
 
+static void judge(struct presence_client *client, struct role *role)
+{
+	const struct scope *scope = widest(client, role, NULL);
+	settle(client, &role->scope);
+	if (scope && scope->fence <= client->fence_answered)
+		digest_judge(client, role);
+}
+
+/* Whether there may be a record although none came: those of a role have its digest to tell; who
+ * is watched by itself is asked about, where there is somebody to answer. */
+static bool may_be_cut(const struct presence_client *client, const struct entry *entry)
+{
+	return widest(client, entry->role, entry) == &entry->scope ? client->answered
+								   : entry->role->doubted;
+}
+
 /* Who was known, and is not among what there is. */
 static void sweep(struct presence_client *client, struct entry *entry, void *failed)
 {
@@ -173,7 +189,7 @@ static void sweep(struct presence_client *client, struct entry *entry, void *fai
 	const struct scope *scope = widest(client, entry->role, entry);
 	bool stale = !entry->confirmed || (entry->plain && client->plugin_seen);
 	if (entry->has && stale && scope && scope->fence <= client->fence_answered &&
-		entry_forget(client, entry))
+		!may_be_cut(client, entry) && entry_forget(client, entry))
 		*(bool *)failed = true;
 }
 
@@ -183,10 +199,10 @@ void watch_fence_answered(struct presence_client *client, uint64_t fence)
 	client->fence_answered = fence;
 	settle(client, &client->everybody);
 	for (struct role *role = client->first_role; role; role = role->next)
-		settle(client, &role->scope);
+		judge(client, role);
 	entries_each(client, sweep, &failed);
-	/* Without memory to tell, the next one does it. */
-	client->fence_wanted |= failed;
+	/* Without memory to tell, or to ask, the next one does it. */
+	client->fence_wanted |= failed || ask_singles(client) == PRESENCE_CLIENT_ENOMEM;
 }
 
 static void lose(struct presence_client *client, struct entry *entry, void *context)

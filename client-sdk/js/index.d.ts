@@ -47,9 +47,10 @@ export interface Change {
 }
 
 export interface Lookup {
-	/** 'unknown': nobody watches it, or nothing has come yet. */
+	/** 'unknown': nobody watches it, nothing has come yet, or the broker left something out. */
 	status: Status | 'unknown';
-	/** When this was last known to be so; while connected, when the broker was last heard. 0: never. */
+	/** When this was last known to be so; while connected, when the broker was last heard, unless its
+	 * digest says that something is missing here. 0: never. */
 	sureAt: number;
 	/** null when unknown. */
 	record: PresenceRecord | null;

@@ -28,6 +28,8 @@ int activity_write(const struct presence_effect *effect, char *out, size_t size)
 struct record_storage;
 int record_read(const char *json, size_t length, struct presence_record *record,
 	struct record_storage **storage);
+/* Which broker says so, as the record has it; lives as long as storage. */
+const char *record_node(const struct record_storage *storage);
 void record_free(struct record_storage *storage);
 
 #endif

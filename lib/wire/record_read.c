@@ -14,6 +14,7 @@
 
 struct record_storage {
 	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1];
+	const char *node; /* behind note */
 	char note[];
 };
 
@@ -112,12 +113,14 @@ static bool get_strings(struct json_object *root, struct presence_record *record
 		(!record->note || is_utf8(record->note));
 }
 
-static struct record_storage *keep_strings(struct presence_record *record)
+static struct record_storage *keep_strings(struct presence_record *record, const char *node)
 {
 	size_t note_size = record->note ? strlen(record->note) + 1 : 0;
-	struct record_storage *storage = malloc(sizeof(*storage) + note_size);
+	size_t node_size = strlen(node) + 1;
+	struct record_storage *storage = malloc(sizeof(*storage) + note_size + node_size);
 	if (!storage)
 		return NULL;
+	storage->node = memcpy(storage->note + note_size, node, node_size);
 	strcpy(storage->role, record->role);
 	strcpy(storage->id, record->id);
 	record->role = storage->role;
@@ -144,7 +147,7 @@ int record_read(const char *json, size_t length, struct presence_record *record,
 		err = PRESENCE_EINVAL;
 		goto out;
 	}
-	*storage = keep_strings(&read);
+	*storage = keep_strings(&read, get_string(root, "node"));
 	if (*storage)
 		*record = read;
 	else
@@ -152,6 +155,11 @@ int record_read(const char *json, size_t length, struct presence_record *record,
 out:
 	json_object_put(root);
 	return err;
+}
+
+const char *record_node(const struct record_storage *storage)
+{
+	return storage->node;
 }
 
 void record_free(struct record_storage *storage)

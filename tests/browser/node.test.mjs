@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { createRequire } from 'node:module';
@@ -291,6 +292,84 @@ test('the broker restarts', async () => {
 	await agent.close();
 	await seen.watcher.close();
 	await own.stop();
+});
+
+/** They come and go, without a client library: many, and quickly. */
+async function passBy(port, ids) {
+	const packet = (id) => {
+		const name = Buffer.from(`agent:${id}:x`);
+		const head = [0, 4, 77, 81, 84, 84, 4, 2, 0, 60, 0, name.length];
+		return Buffer.concat([Buffer.from([0x10, head.length + name.length, ...head]), name]);
+	};
+	const one = (id) =>
+		new Promise((resolve, reject) => {
+			const socket = net.connect({ port, host: '127.0.0.1' }, () => socket.write(packet(id)));
+			socket.once('data', () => socket.end(Buffer.from([0xe0, 0]))); // CONNACK
+			socket.once('error', reject);
+			socket.once('close', resolve);
+		});
+	for (let at = 0; at < ids.length; at += 50) await Promise.all(ids.slice(at, at + 50).map(one));
+}
+
+test('Mosquitto 2.0 cuts what is retained: nobody is taken for gone', async (t) => {
+	const own = await world.broker({ options: { grace: '0' } });
+	if (!/version 2\.0/.test(own.log())) return t.skip('it does not');
+	const proxy = await world.proxy(own.wsPort);
+	const ids = Array.from({ length: 1200 }, (_, i) => `p${i}`);
+	const told = [];
+	const first = client({}, proxy.url);
+	await first.watch({ roles: ['agent'] }, (change) => told.push(change)).ready;
+	const seen = () => new Set(told.map(({ id }) => id)).size;
+	await passBy(own.port, ids);
+	await poll(() => seen() === ids.length && ids.every((id) => first.lookup(`agent/${id}`).status === 'offline'), 'everybody is seen', 60);
+	// Who comes now is told 1000 of them, and does not know of the others.
+	const digest = await mqtt.connectAsync(own.url);
+	let count = 0;
+	digest.on('message', (_, payload) => (count = JSON.parse(payload).count));
+	await digest.subscribeAsync('$SYS/broker/presence/digest/agent');
+	await poll(() => count === ids.length, 'a digest of them all', 30);
+	await digest.endAsync();
+	const late = client({}, own.url);
+	const lateTold = [];
+	await late.watch({ roles: ['agent'] }, (change) => lateTold.push(change)).ready;
+	const unknown = ids.filter((id) => late.lookup(`agent/${id}`).status === 'unknown');
+	assert.equal(lateTold.length + unknown.length, ids.length);
+	assert.ok(unknown.length >= 100, `${lateTold.length} came: nothing was cut, and this shows nothing`);
+	await late.watch({ subjects: unknown.map((id) => `agent/${id}`) }, () => {}).ready;
+	assert.ok(ids.every((id) => late.lookup(`agent/${id}`).status === 'offline'), 'by themselves they come');
+	// Who was there before is cut off, too: all stay; and as nothing had changed, they are sure.
+	told.length = 0;
+	const before = Date.now();
+	proxy.drop();
+	await poll(() => first.state === 'lost', 'it is lost');
+	await poll(() => first.state === 'online' && ids.every((id) => first.lookup(`agent/${id}`).sureAt > before), 'sure again', 30);
+	assert.deepEqual(told, []);
+	// Something changes meanwhile, which does not come, perhaps: it is not said to be sure.
+	proxy.refuse(true);
+	proxy.drop();
+	await poll(() => first.state === 'lost', 'it is lost again');
+	const lost = Date.now();
+	const back = client({ role: 'agent', id: unknown[0], device: 'x' }, own.url);
+	await poll(() => back.state === 'online', 'somebody is back');
+	proxy.refuse(false);
+	await poll(() => ids.filter((id) => first.lookup(`agent/${id}`).sureAt > lost).length >= 900, 'a snapshot', 30);
+	const { status, sureAt } = first.lookup(`agent/${unknown[0]}`);
+	assert.ok(status === 'online' || sureAt <= lost, `${status}, sure ${sureAt - lost} ms after it was lost`);
+	assert.deepEqual(told.filter((one) => one.forgotten), []);
+});
+
+test('single subjects of a cut snapshot are asked about', async () => {
+	const own = await world.broker({ options: { grace: '0' }, lines: ['max_queued_messages 5'] });
+	const ids = Array.from({ length: 60 }, (_, i) => `p${i}`);
+	await passBy(own.port, ids);
+	const watcher = client({}, own.url);
+	const subjects = [...ids, 'stranger'].map((id) => `agent/${id}`);
+	const told = [];
+	await watcher.watch({ subjects }, ({ id }) => told.push(id)).ready;
+	assert.deepEqual(new Set(told), new Set(ids));
+	assert.equal(told.length, ids.length);
+	assert.deepEqual(subjects.map((one) => watcher.lookup(one).status), subjects.map(() => 'offline'));
+	assert.ok(watcher.lookup('agent/stranger').sureAt > 0);
 });
 
 test('a broker without the plugin: a birth and a will', async () => {

@@ -425,19 +425,108 @@ static void test_a_repair_takes_back_what_is_gone(void **state)
 	fake_clear(&fake);
 	assert_int_equal(presence_client_watch(fake.client, "device", NULL), 0);
 	assert_int_equal(count_said(&fake, "getPresence"), 1);
-	disagree_twice(&fake, "{\"count\":1,\"xor\":\"0000000000000001\",\"rev\":6}");
+	disagree_twice(&fake, "{\"count\":2,\"xor\":\"000f8e00000da338\",\"rev\":7}");
 	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
 	assert_int_equal(count_said(&fake, "getPresence"), 1);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(fake.told_count, 0);
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
 	hear(&fake, "u1", "online", 5);
+	hear(&fake, "u3", "online", 7);
+	fake.told_count = 0;
 	(void)presence_client_tick(fake.client);
 	assert_int_equal(count_said(&fake, "getPresence"), 2);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(fake.told_count, 1);
 	assert_string_equal(fake.told[0].record.id, "u2");
 	assert_true(fake.told[0].record.forgotten);
+	fake_end(&fake);
+}
+
+/* A broker whose queue is full leaves out the rest: what the digest has and we do not have is no
+ * reason to forget anybody. */
+static void test_a_snapshot_that_is_cut(void **state)
+{
+	(void)state;
+	static const char both[] = "{\"count\":2,\"xor\":\"000a0f000008920e\",\"rev\":6}",
+			  other[] = "{\"count\":2,\"xor\":\"0000000000000001\",\"rev\":9}";
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	hear(&fake, "u2", "online", 6);
+	assert_true(fake_message(&fake, DIGEST, both, true));
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	for (int cut = 0; cut < 2; cut++) {
+		presence_client_on_disconnect(fake.client, 7);
+		int64_t sure_ms = look(&fake, "u2").sure_ms;
+		fake_clear(&fake);
+		presence_client_on_connect(fake.client, 0);
+		hear(&fake, "u1", "online", 5);
+		assert_true(fake_message(&fake, DIGEST, cut ? other : both, true));
+		assert_true(fake_answer(&fake, "getPresence", NULL));
+		assert_int_equal(fake.told_count, 0);
+		assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_ONLINE);
+		/* What is known is as the digest has it: then it is sure. */
+		if (cut)
+			assert_int_equal(look(&fake, "u2").sure_ms, sure_ms);
+		else
+			assert_true(look(&fake, "u2").sure_ms >= sure_ms);
+		assert_int_equal(look(&fake, "u4").status, PRESENCE_CLIENT_OFFLINE);
+	}
+	/* Then it agrees: who is not in it is forgotten. */
+	assert_true(fake_message(
+		&fake, DIGEST, "{\"count\":1,\"xor\":\"161b0f1cdb8b8818\",\"rev\":9}", false));
+	assert_int_equal(fake.told_count, 1);
+	assert_string_equal(fake.told[0].record.id, "u2");
+	assert_true(fake.told[0].record.forgotten);
+	/* Who was never sure of anything does not take strangers for offline. */
+	fake_end(&fake);
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_message(&fake, DIGEST, other, true));
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+static void test_single_subjects_are_asked_about(void **state)
+{
+	(void)state;
+	struct fake fake;
+	char record[1024], unknown[1024], result[4096];
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u2"), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u3"), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(count_said(&fake, "getPresence"), 2);
+	const struct fake_sent *sent = fake_last(&fake, 'p', CONTROL);
+	assert_null(strstr(sent->payload, "agent/u1"));
+	assert_non_null(strstr(sent->payload, "agent/u2"));
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	record_text(record, sizeof(record), "u2", "dnd", 4);
+	record_text(unknown, sizeof(unknown), "u3", "offline", 0);
+	(void)snprintf(result, sizeof(result), "\"data\":{\"subjects\":[%s,%s]}", record, unknown);
+	assert_true(fake_reply(&fake, "getPresence", result));
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_DND);
+	assert_string_equal(look(&fake, "u2").reason, "connect");
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_OFFLINE);
+	/* Not sent again: left out, or forgotten? Without an answer nobody knows. */
+	presence_client_on_disconnect(fake.client, 7);
+	fake_clear(&fake);
+	presence_client_on_connect(fake.client, 0);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_true(fake_answer(&fake, "getPresence", "too many"));
+	assert_int_equal(fake.told_count, 0);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_DND);
+	assert_int_equal(count_said(&fake, "getPresence"), 2);
+	assert_int_equal(fake.problems, 0);
 	fake_end(&fake);
 }
 
@@ -515,6 +604,10 @@ static void test_watches(void **state)
 	assert_int_equal(known, 1);
 	/* Of a new connection nothing is known yet. */
 	assert_true(fake_answer(&fake, "getPresence", NULL));
+	char unknown[1024], result[2048];
+	record_text(unknown, sizeof(unknown), "u3", "offline", 0);
+	(void)snprintf(result, sizeof(result), "\"data\":{\"subjects\":[%s]}", unknown);
+	assert_true(fake_reply(&fake, "getPresence", result));
 	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_OFFLINE);
 	presence_client_on_disconnect(fake.client, 7);
 	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_UNKNOWN);
@@ -577,6 +670,8 @@ int main(void)
 		cmocka_unit_test(test_how_sure),
 		cmocka_unit_test(test_repairs_get_rarer),
 		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
+		cmocka_unit_test(test_a_snapshot_that_is_cut),
+		cmocka_unit_test(test_single_subjects_are_asked_about),
 		cmocka_unit_test(test_a_repair_of_everybody),
 		cmocka_unit_test(test_everybody_is_unknown_without_connection),
 		cmocka_unit_test(test_more_than_there_is_room_for),

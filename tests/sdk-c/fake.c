@@ -85,9 +85,11 @@ static void on_transition(
 	(void)snprintf(told->storage.role, sizeof(told->storage.role), "%s", record->role);
 	(void)snprintf(told->storage.id, sizeof(told->storage.id), "%s", record->id);
 	(void)snprintf(told->storage.note, sizeof(told->storage.note), "%s", record->note);
+	(void)snprintf(told->storage.node, sizeof(told->storage.node), "%s", record->node);
 	told->record.role = told->storage.role;
 	told->record.id = told->storage.id;
 	told->record.note = told->storage.note;
+	told->record.node = told->storage.node;
 }
 
 static void on_typing(struct presence_client *client, const char *conversation, const char *role,
@@ -189,9 +191,9 @@ const struct fake_sent *fake_last(const struct fake *fake, char what, const char
 	return NULL;
 }
 
-bool fake_answer(struct fake *fake, const char *command, const char *error)
+bool fake_reply(struct fake *fake, const char *command, const char *result)
 {
-	char name[64], reply[1024], correlation[64];
+	char name[64], reply[2 * FAKE_TEXT_MAX], correlation[64];
 	(void)snprintf(name, sizeof(name), "{\"commands\":[{\"command\":\"%s\"", command);
 	for (int i = fake->sent_count - 1; i >= 0; i--) {
 		const struct fake_sent *sent = &fake->sent[i];
@@ -200,10 +202,17 @@ bool fake_answer(struct fake *fake, const char *command, const char *error)
 			sscanf(found, "\"correlationData\":\"%63[^\"]", correlation) != 1)
 			continue;
 		(void)snprintf(reply, sizeof(reply),
-			"{\"responses\":[{\"command\":\"%s\",\"correlationData\":\"%s\",%s%s%s}]}",
-			command, correlation, error ? "\"error\":\"" : "\"data\":{",
-			error ? error : "", error ? "\"" : "}");
+			"{\"responses\":[{\"command\":\"%s\",\"correlationData\":\"%s\",%s}]}",
+			command, correlation, result);
 		return fake_message(fake, "$CONTROL/presence/v1/response", reply, false);
 	}
 	return false;
+}
+
+bool fake_answer(struct fake *fake, const char *command, const char *error)
+{
+	char result[512] = "\"data\":{}";
+	if (error)
+		(void)snprintf(result, sizeof(result), "\"error\":\"%s\"", error);
+	return fake_reply(fake, command, result);
 }

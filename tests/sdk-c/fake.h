@@ -54,6 +54,8 @@ int fake_count(const struct fake *fake, char what, const char *topic);
 const struct fake_sent *fake_last(const struct fake *fake, char what, const char *topic);
 /* Answers the last command of that name; error NULL: it went well. False: there was none. */
 bool fake_answer(struct fake *fake, const char *command, const char *error);
+/* The same; result: "data" or "error", as it stands in the reply. */
+bool fake_reply(struct fake *fake, const char *command, const char *result);
 void fake_done(struct presence_client *client, enum presence_client_error error, const char *words,
 	const char *data, void *context);
 

@@ -146,6 +146,7 @@ static void check_fields(const struct presence_client_record *record, struct jso
 	check_text(expect, "reason", record->reason);
 	check_text(expect, "source", record->source);
 	check_text(expect, "note", record->note);
+	check_text(expect, "node", record->node);
 	check_number(expect, "devices", record->devices);
 	check_number(expect, "since", record->since_ms);
 	check_number(expect, "last_seen", record->last_seen_ms);

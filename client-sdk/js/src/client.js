@@ -64,7 +64,13 @@ export class PresenceClient extends Events {
 			(name, given) => this.#declare(name, given),
 			(error) => this.#error(error),
 		);
-		this.#watches = new Watches(this.#connection, this.#timers, topic, (error) => this.#error(error));
+		this.#watches = new Watches(
+			this.#connection,
+			this.#timers,
+			topic,
+			(error) => this.#error(error),
+			(subjects) => this.#request('getPresence', { subjects }),
+		);
 		this.#typing = new Typing(this.#connection, this.#timers, typingTopic, (given) =>
 			this.#request('typing', given),
 		);

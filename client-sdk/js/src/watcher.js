@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // What a watcher knows. Pure: messages in, transitions out. Somebody else subscribes, keeps the time
 // and calls back.
-import { digestHash, digestText, nameOf, readDigest, readRecord } from './wire.js';
+import { digestHash, digestText, encode, nameOf, readDigest, readRecord } from './wire.js';
 
 /** Disagreeing so often in a row asks for a snapshot. */
 const DISAGREEMENTS = 2;
@@ -12,31 +12,83 @@ const isTransition = (before, now) =>
 	before.until !== now.until ||
 	before.devices !== now.devices;
 
+const nothing = () => ({ count: 0, high: 0, low: 0 });
+
+const add = (sum, [high, low], by) => {
+	sum.count += by;
+	sum.high ^= high;
+	sum.low ^= low;
+};
+
+const equals = (told, sum) => told.count === sum.count && told.xor === digestText(sum.high, sum.low);
+
 export class Watcher {
 	/** base: the first level of the topics. */
 	constructor(base = 'presence') {
 		this.base = base;
 		/** The broker has no plugin: see readRecord(). */
 		this.plain = false;
-		this.entries = new Map(); // topic -> { record, fresh, hash }
-		this.roles = new Map(); // role -> { count, high, low, rev, misses, last }
+		// topic -> { record, fresh, hash, at }; fresh: it came since it was last subscribed to; at: when
+		// it was last sure, apart from what is sure as long as the connection is there.
+		this.entries = new Map();
+		// role -> { known, fresh: sums of its entries; rev: the highest; told: its last digest; misses;
+		// doubted: the digest disagrees; agreedAt }
+		this.roles = new Map();
 	}
 
 	/** Subscribing now, for the first time or again: what matches starts afresh. */
 	subscribed(matches = () => true) {
-		for (const [topic, entry] of this.entries) if (matches(topic)) entry.fresh = false;
-		for (const digest of this.roles.values()) {
-			digest.misses = 0;
-			digest.last = null;
+		for (const [topic, entry] of this.entries) {
+			if (!entry.fresh || !matches(topic)) continue;
+			entry.fresh = false;
+			add(this.#role(entry.record.role).fresh, entry.hash, -1);
 		}
+		for (const digest of this.roles.values()) digest.misses = 0;
 	}
 
-	/** All that was retained has come. Transitions: who is not there any more. */
-	snapshotEnd(matches = () => true) {
+	/** So far, what matches was sure. */
+	stamp(matches, at) {
+		for (const [topic, entry] of this.entries)
+			if (entry.fresh && !this.isDoubted(entry.record.role) && matches(topic)) entry.at = Math.max(entry.at, at);
+	}
+
+	/** All that was retained has come. Transitions: who is not there any more. A broker may have left
+	 * something out: where the digest says so, who did not come is kept. */
+	snapshotEnd(matches = () => true, at = 0) {
+		for (const [role, digest] of this.roles)
+			if (digest.told && matches(`${this.base}/${encode(role)}/`)) this.#judge(role, digest, at);
+		return this.#sweep((topic, role) => matches(topic) && (this.plain || !this.isDoubted(role)));
+	}
+
+	#judge(role, digest, at) {
+		const { told, fresh } = digest;
+		// Older than what came, it can still tell that there is too little.
+		digest.doubted = told.rev < digest.rev ? told.count > fresh.count : !this.#agrees(role, digest);
+		if (!digest.doubted) digest.agreedAt = at;
+	}
+
+	/** With what came; or with all that is known, which then is as it was. */
+	#agrees(role, { told, known, fresh }) {
+		if (equals(told, fresh)) return true;
+		if (!equals(told, known)) return false;
+		for (const entry of this.entries.values())
+			if (!entry.fresh && entry.record.role === role) {
+				entry.fresh = true;
+				add(fresh, entry.hash, 1);
+			}
+		return true;
+	}
+
+	#sweep(goes) {
 		const transitions = [];
 		for (const [topic, entry] of [...this.entries])
-			if (!entry.fresh && matches(topic)) transitions.push(this.#forget(topic, entry));
+			if (!entry.fresh && goes(topic, entry.record.role)) transitions.push(this.#forget(topic, entry));
 		return transitions;
+	}
+
+	/** The plugin says that nothing is known of it. Transitions. */
+	absent(topic) {
+		return this.#sweep((one) => one === topic);
 	}
 
 	/** Nobody asks for it any more. */
@@ -48,23 +100,23 @@ export class Watcher {
 			}
 	}
 
-	/** { transitions, asks }; asks is the role whose digest disagreed too often. */
-	message(topic, text, retain) {
+	/** { transitions, asks }; asks is the role whose digest disagreed too often. at: now. */
+	message(topic, text, retain, at = 0) {
 		const digest = topic.startsWith('$') ? readDigest(topic, text) : null;
-		if (digest) return { transitions: [], asks: retain ? null : this.#compare(digest) };
+		if (digest) return this.#digest(digest, retain, at);
 		const record = readRecord(topic, text, this);
 		if (record === null) return { transitions: [], asks: null };
 		const entry = this.entries.get(topic);
-		const found = record === 'forgotten' ? entry && this.#forget(topic, entry) : this.#take(topic, entry, record);
+		const found = record === 'forgotten' ? entry && this.#forget(topic, entry) : this.#take(topic, entry, record, at);
 		return { transitions: found ? [found] : [], asks: null };
 	}
 
-	#take(topic, entry, record) {
+	#take(topic, entry, record, at) {
 		const hasRev = record.rev > 0;
 		if (entry?.fresh && hasRev && record.rev <= entry.record.rev) return null; // late, or twice
 		const before = entry?.record ?? null;
 		if (entry) this.#count(entry, -1);
-		const now = { record, fresh: true, hash: digestHash(topic, record.rev) };
+		const now = { record, fresh: true, hash: digestHash(topic, record.rev), at };
 		this.entries.set(topic, now);
 		this.#count(now, 1);
 		return !before || isTransition(before, record) ? this.#transition(record, before, false) : null;
@@ -95,28 +147,50 @@ export class Watcher {
 
 	#role(role) {
 		let digest = this.roles.get(role);
-		if (!digest) this.roles.set(role, (digest = { count: 0, high: 0, low: 0, rev: 0, misses: 0, last: null }));
+		if (!digest) {
+			digest = { known: nothing(), fresh: nothing(), rev: 0, told: null, misses: 0, doubted: false, agreedAt: 0 };
+			this.roles.set(role, digest);
+		}
 		return digest;
 	}
 
 	#count(entry, by) {
 		const digest = this.#role(entry.record.role);
-		digest.count += by;
-		digest.high ^= entry.hash[0];
-		digest.low ^= entry.hash[1];
+		add(digest.known, entry.hash, by);
+		if (entry.fresh) add(digest.fresh, entry.hash, by);
 		if (by > 0) digest.rev = Math.max(digest.rev, entry.record.rev);
 	}
 
-	#compare(told) {
+	/** What is retained is from before: it says something of a snapshot, see snapshotEnd(). */
+	#digest(told, retain, at) {
 		const own = this.#role(told.role);
-		if (told.rev < own.rev) return null; // from before what we know
-		own.last = told;
-		if (told.count === own.count && told.xor === digestText(own.high, own.low)) own.misses = 0;
-		else if (++own.misses >= DISAGREEMENTS) {
+		own.told = told;
+		return retain ? { transitions: [], asks: null } : this.#compare(told.role, own, at);
+	}
+
+	#compare(role, own, at) {
+		const found = { transitions: [], asks: null };
+		if (own.told.rev < own.rev) return found; // from before what we know
+		own.doubted = !this.#agrees(role, own);
+		if (!own.doubted) {
 			own.misses = 0;
-			return told.role;
+			own.agreedAt = at;
+			found.transitions = this.#sweep((_, one) => one === role);
+		} else if (++own.misses >= DISAGREEMENTS) {
+			own.misses = 0;
+			found.asks = role;
 		}
-		return null;
+		return found;
+	}
+
+	/** Whether a role's digest disagrees with what is known. */
+	isDoubted(role) {
+		return this.roles.get(role)?.doubted ?? false;
+	}
+
+	/** When a role's digest last agreed. */
+	agreedAt(role) {
+		return this.roles.get(role)?.agreedAt ?? 0;
 	}
 
 	/** Whether a role's digest disagreed, and what it said has not come since. */
@@ -125,9 +199,9 @@ export class Watcher {
 	}
 
 	/** The last digest once more: nothing may have changed since it disagreed, and then none comes. */
-	compareAgain(role) {
-		const last = this.roles.get(role)?.last;
-		return last ? this.#compare(last) : null;
+	compareAgain(role, at = 0) {
+		const own = this.roles.get(role);
+		return own?.told ? this.#compare(role, own, at) : { transitions: [], asks: null };
 	}
 }
 

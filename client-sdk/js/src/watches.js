@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // Who watches whom: subscriptions, snapshots, and which transition is whose.
 import { guard } from './events.js';
-import { DIGESTS, RESPONSES, encode, subjectOf, subjectTopic } from './wire.js';
+import { DIGESTS, RESPONSES, SUBJECTS_MAX, encode, readSubjectTopic, subjectOf, subjectTopic } from './wire.js';
 import { Watcher, nobody } from './watcher.js';
 
 /** In one SUBSCRIBE. */
@@ -11,6 +11,12 @@ const DOUBT_MS = 15_000;
 /** A watcher that may not read everything always disagrees: it asks ever more seldom. */
 const SNAPSHOT_MS = 60_000;
 const SNAPSHOT_MS_MAX = 3_600_000;
+/** A broker whose queue is full drops answers, too: so long it is waited for one, then ever longer. */
+const ANSWER_MS = 5000;
+/** The same of questions about single subjects. */
+const QUESTION_MS = 10_000;
+/** A command may have 64 KiB; a name in it may have characters of up to four bytes. */
+const QUESTION_SIZE = 15_000;
 
 const matcher = (filter) => {
 	const prefix = filter.endsWith('/+/+') ? filter.slice(0, -3) : filter.endsWith('/+') ? filter.slice(0, -1) : '';
@@ -20,9 +26,13 @@ const matcher = (filter) => {
 export class Watches {
 	#connection;
 	#timers;
+	#question; // (subjects) => Promise<{ subjects: [record, ..] }>
+	#questionTimer = 0;
+	#questionMs = QUESTION_MS;
+	#questionAt = 0; // the number of the last one
 	#told; // error(Error)
 	#watches = new Set();
-	#filters = new Map(); // filter -> { count, matches, isReady, sureAt, isRole, round }
+	#filters = new Map(); // filter -> { count, matches, isReady, isAsked, sureAt, isRole, round }
 	#watcher;
 	#doubts = new Map(); // role -> timer
 	#snapshotMs = SNAPSHOT_MS;
@@ -30,9 +40,11 @@ export class Watches {
 	#waiting = new Set(); // filters about to be subscribed
 	#round = 0; // of subscribing
 
-	constructor(connection, timers, base, told) {
+	/** question: the command getPresence. */
+	constructor(connection, timers, base, told, question) {
 		this.#connection = connection;
 		this.#timers = timers;
+		this.#question = question;
 		this.#watcher = new Watcher(base);
 		this.#told = told;
 		this.base = base;
@@ -90,7 +102,8 @@ export class Watches {
 			return;
 		}
 		const isRole = filter.endsWith('/+');
-		this.#filters.set(filter, { count: 1, matches: matcher(filter), isReady: false, sureAt: 0, isRole, round: 0 });
+		const state = { isReady: false, isAsked: false, sureAt: 0, round: 0 };
+		this.#filters.set(filter, { count: 1, matches: matcher(filter), isRole, ...state });
 		if (!this.#connection.isUp) return;
 		// All that is asked for in one go is subscribed to in one go.
 		if (this.#waiting.size === 0) queueMicrotask(() => this.#subscribe(this.#takeWaiting()));
@@ -122,12 +135,19 @@ export class Watches {
 	}
 
 	down() {
-		for (const filter of this.#filters.values()) {
-			if (filter.isReady) filter.sureAt = this.#connection.heardAt;
-			filter.isReady = false;
-		}
-		for (const timer of this.#doubts.values()) this.#timers.clear(timer);
+		this.#stamp([...this.#filters.values()]);
+		for (const filter of this.#filters.values()) filter.isReady = filter.isAsked = false;
+		for (const timer of [...this.#doubts.values(), this.#questionTimer]) this.#timers.clear(timer);
 		this.#doubts.clear();
+		this.#questionMs = QUESTION_MS;
+		this.#questionAt++;
+	}
+
+	/** Until now, what these brought was sure. */
+	#stamp(filters) {
+		const ready = filters.filter((one) => one.isReady);
+		for (const one of ready) if (!one.isAsked) one.sureAt = this.#connection.heardAt;
+		this.#watcher.stamp((topic) => ready.some((one) => one.matches(topic)), this.#connection.heardAt);
 	}
 
 	/** The broker has no plugin, or has one after all. Before up(). */
@@ -148,20 +168,39 @@ export class Watches {
 		if (filters.length === 0) return;
 		const round = ++this.#round;
 		const held = filters.map((one) => this.#filters.get(one));
-		for (const one of held) Object.assign(one, { isReady: false, round });
+		this.#stamp(held);
+		for (const one of held) Object.assign(one, { isReady: false, isAsked: false, round });
 		this.#watcher.subscribed((topic) => held.some((one) => one.matches(topic)));
+		const isOver = () => !held.some((one) => one.round === round);
 		try {
 			const refused = [];
 			for (let at = 0; at < filters.length; at += FILTERS_AT_ONCE)
-				refused.push(...(await this.#connection.subscribe(filters.slice(at, at + FILTERS_AT_ONCE))));
+				refused.push(...(await this.#answer(filters.slice(at, at + FILTERS_AT_ONCE), () => true)));
 			if (refused.length) this.#told(new Error(`the broker does not let us subscribe to ${refused.join(', ')}`));
-			// Answered in order: behind everything that is retained.
+			// Answered in order: behind everything that is retained; and so the digests.
 			const digests = filters.map(digestOf).filter(Boolean);
-			await this.#connection.subscribe(digests.length ? digests : [RESPONSES]);
+			if (digests.length) await this.#answer(digests, isOver);
+			await this.#answer([RESPONSES], isOver);
 		} catch {
 			return; // the connection is gone; up() will follow
 		}
 		this.#snapshotEnd(held.filter((one) => one.round === round));
+	}
+
+	/** What was refused. Where the answer was dropped, it is asked again, ever more seldom, until
+	 * isOver(): then it does not matter. */
+	async #answer(filters, isOver) {
+		for (let ms = ANSWER_MS; ; ms = Math.min(2 * ms, SNAPSHOT_MS)) {
+			let timer;
+			const none = new Promise((resolve) => {
+				timer = this.#timers.set(() => resolve(null), ms);
+			});
+			const refused = await Promise.race([this.#connection.subscribe(filters), none]);
+			this.#timers.clear(timer);
+			if (refused) return refused;
+			if (!this.#connection.isUp) throw new Error('not connected');
+			if (isOver()) return [];
+		}
 	}
 
 	/** Of filters that were not subscribed to once more in the meantime. */
@@ -171,13 +210,56 @@ export class Watches {
 		// What another subscription is about to bring is not missing yet.
 		const open = [...this.#filters.values()].filter((one) => !one.isReady);
 		const isOver = (topic) => held.some((one) => one.matches(topic)) && !open.some((one) => one.matches(topic));
-		for (const transition of this.#watcher.snapshotEnd(isOver)) this.#tell(transition);
+		// Those who are watched by themselves have no digest: the plugin is asked.
+		for (const one of held) one.isAsked = !one.isRole && this.#question !== undefined && !this.plain;
+		const isEnd = (topic) => isOver(topic) && !this.#isOnlyAsked(topic);
+		for (const transition of this.#watcher.snapshotEnd(isEnd, this.#connection.heardAt)) this.#tell(transition);
+		this.#ask();
 		this.#checkReady();
 	}
 
+	#isOnlyAsked(topic) {
+		const covering = [...this.#filters.values()].filter((one) => one.matches(topic));
+		return covering.some((one) => one.isAsked) && !covering.some((one) => one.isRole);
+	}
+
+	/** About whom nothing came: they are unknown to the broker, or it left them out. */
+	async #ask() {
+		for (const [topic, one] of this.#filters)
+			if (one.isAsked && (this.#watcher.isFresh(topic) || !this.#isOnlyAsked(topic))) one.isAsked = false;
+		const topics = [...this.#filters].filter(([, one]) => one.isAsked).map(([topic]) => topic);
+		this.#timers.clear(this.#questionTimer);
+		const number = ++this.#questionAt;
+		for (const asked of questions(topics)) {
+			try {
+				const { subjects } = await this.#question(asked.map((topic) => readSubjectTopic(topic, this.base)));
+				if (number !== this.#questionAt) return;
+				asked.forEach((topic, i) => this.#answered(topic, subjects[i]));
+			} catch (error) {
+				if (number !== this.#questionAt) return;
+				if (error.code === 'lost' || error.code === 'closed') return; // up() will follow
+				this.#questionTimer = this.#timers.set(() => this.#ask(), this.#questionMs);
+				this.#questionMs = Math.min(2 * this.#questionMs, SNAPSHOT_MS_MAX);
+				return this.#checkReady();
+			}
+		}
+		this.#questionMs = QUESTION_MS;
+		this.#checkReady();
+	}
+
+	/** As of when it was asked: what has come since is newer. */
+	#answered(topic, record) {
+		const one = this.#filters.get(topic);
+		if (!one?.isAsked) return;
+		one.isAsked = false;
+		if (record?.rev > 0) this.message(topic, JSON.stringify(record), true);
+		else for (const transition of this.#watcher.absent(topic)) this.#tell(transition);
+	}
+
 	#checkReady() {
+		const isThere = ({ isReady, isAsked }) => isReady && (!isAsked || this.#questionMs > QUESTION_MS);
 		for (const watch of this.#watches)
-			if (watch.filters.every((filter) => this.#filters.get(filter).isReady)) watch.resolve();
+			if (watch.filters.every((filter) => isThere(this.#filters.get(filter)))) watch.resolve();
 	}
 
 	// Messages
@@ -185,11 +267,15 @@ export class Watches {
 	/** False: it is none of ours. */
 	message(topic, text, retain) {
 		if (!topic.startsWith(this.base + '/') && !topic.startsWith(DIGESTS + '/')) return false;
-		const { transitions, asks } = this.#watcher.message(topic, text, retain);
-		for (const transition of transitions) this.#tell(transition);
-		if (asks !== null) this.#ask();
-		else if (topic.startsWith('$')) this.#doubt(topic);
+		const found = this.#watcher.message(topic, text, retain, this.#connection.heardAt);
+		this.#found(found);
+		if (topic.startsWith('$') && found.asks === null) this.#doubt(topic);
 		return true;
+	}
+
+	#found({ transitions, asks }) {
+		for (const transition of transitions) this.#tell(transition);
+		if (asks !== null) this.#snapshot();
 	}
 
 	#tell(transition) {
@@ -203,13 +289,14 @@ export class Watches {
 			if (`${DIGESTS}/${encode(role)}` !== topic) continue;
 			this.#timers.clear(this.#doubts.get(role) ?? 0);
 			this.#doubts.delete(role);
+			if (!this.#watcher.isDoubted(role)) this.#snapshotMs = SNAPSHOT_MS;
 			if (!this.#watcher.isDoubtful(role)) return;
-			const again = () => this.#watcher.compareAgain(role) !== null && this.#ask();
+			const again = () => this.#found(this.#watcher.compareAgain(role, this.#connection.heardAt));
 			this.#doubts.set(role, this.#timers.set(again, DOUBT_MS));
 		}
 	}
 
-	#ask() {
+	#snapshot() {
 		const now = Date.now();
 		if (now < this.#snapshotAt) return;
 		this.#snapshotAt = now + this.#snapshotMs;
@@ -224,18 +311,51 @@ export class Watches {
 	lookup(subject) {
 		const { role, id } = subjectOf(subject);
 		const topic = subjectTopic(role, id, this.base);
-		const covering = [...this.#filters.values()].filter((one) => one.matches(topic));
-		const isSure = covering.some((one) => one.isReady) || this.#watcher.isFresh(topic);
-		const before = Math.max(0, ...covering.map((one) => one.sureAt));
-		const sureAt = isSure && this.#connection.isUp ? this.#connection.heardAt : before;
 		const record = this.#watcher.find(topic);
+		const sureAt = record ? this.#recordSureAt(topic, role) : this.#absenceSureAt(topic, role);
 		if (record) return { status: record.status, sureAt, record };
-		if (covering.length && sureAt > 0) return { status: 'offline', sureAt, record: nobody(role, id) };
+		if (sureAt > 0) return { status: 'offline', sureAt, record: nobody(role, id) };
 		return { status: 'unknown', sureAt: 0, record: null };
+	}
+
+	#recordSureAt(topic, role) {
+		const { at, fresh } = this.#watcher.entries.get(topic);
+		if (!fresh) return at;
+		const isSure = this.#connection.isUp && !this.#isDoubted(topic, role);
+		return isSure ? this.#connection.heardAt : Math.max(at, this.#watcher.agreedAt(role));
+	}
+
+	/** Only whoever watches the role is told its digest. */
+	#isDoubted(topic, role) {
+		return this.#watcher.isDoubted(role) && [...this.#filters.values()].some((one) => one.isRole && one.matches(topic));
+	}
+
+	/** That there is no record. */
+	#absenceSureAt(topic, role) {
+		const covering = [...this.#filters.values()].filter((one) => one.matches(topic));
+		if (covering.length === 0) return 0;
+		if (this.#isDoubted(topic, role)) return this.#watcher.agreedAt(role);
+		const isSure = covering.some((one) => one.isReady && !one.isAsked);
+		return isSure && this.#connection.isUp ? this.#connection.heardAt : Math.max(...covering.map((one) => one.sureAt));
 	}
 }
 
 function digestOf(filter) {
 	const [, role, rest] = filter.split('/');
 	return rest === '+' ? `${DIGESTS}/${role}` : null;
+}
+
+/** As many as one command may have, and fewer where the names are long. */
+function* questions(topics) {
+	let some = [];
+	let size = 0;
+	for (const topic of topics) {
+		if (some.length === SUBJECTS_MAX || size + topic.length > QUESTION_SIZE) {
+			yield some;
+			[some, size] = [[], 0];
+		}
+		some.push(topic);
+		size += topic.length;
+	}
+	if (some.length) yield some;
 }

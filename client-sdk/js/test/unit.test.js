@@ -11,7 +11,7 @@ import { claimDevice } from '../src/device.js';
 import { disconnectPacket, publishPacket } from '../src/packets.js';
 import { watchPage } from '../src/page.js';
 import { Watches } from '../src/watches.js';
-import { digestHash, digestText } from '../src/wire.js';
+import { RESPONSES, digestHash, digestText } from '../src/wire.js';
 
 const poll = async (question) => {
 	for (const end = Date.now() + 20_000; !question() && Date.now() < end; ) await new Promise((done) => setTimeout(done, 20));
@@ -228,13 +228,15 @@ test('devices: kept by a reload, not shared with a duplicate', async (t) => {
 /** A broker as Watches sees it. */
 function fakeConnection() {
 	const asked = [];
-	return {
+	const connection = {
 		asked,
 		isUp: true,
 		heardAt: 1000,
-		subscribe: (filters) => (asked.push(filters), Promise.resolve([])),
+		bring() {}, // what is retained
+		subscribe: (filters) => (asked.push(filters), connection.bring(filters[0]), Promise.resolve([])),
 		unsubscribe() {},
 	};
+	return connection;
 }
 
 const record = (id, rev, status = 'online') =>
@@ -244,9 +246,9 @@ test('a digest that disagrees once, and then nothing: compared again, a snapshot
 	const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
 	const watches = new Watches(connection, timers, 'presence', assert.fail);
 	const { ready } = watches.add({ roles: ['agent'] }, ({ id, status }) => told.push(`${id} ${status}`));
-	watches.message('presence/agent/u1', record('u1', 5), true);
 	await ready;
-	assert.deepEqual(connection.asked.splice(0), [['presence/agent/+'], ['$SYS/broker/presence/digest/agent']]);
+	watches.message('presence/agent/u1', record('u1', 5), true);
+	assert.deepEqual(connection.asked.splice(0), [['presence/agent/+'], ['$SYS/broker/presence/digest/agent'], [RESPONSES]]);
 	const [a, b] = [digestHash('presence/agent/u1', 5), digestHash('presence/agent/u2', 6)];
 	const digest = JSON.stringify({ count: 2, xor: digestText(a[0] ^ b[0], a[1] ^ b[1]), rev: 6 });
 	watches.message('$SYS/broker/presence/digest/agent', digest, false);
@@ -254,7 +256,7 @@ test('a digest that disagrees once, and then nothing: compared again, a snapshot
 	assert.deepEqual(connection.asked, []);
 	await timers.pass(1);
 	assert.deepEqual(connection.asked[0], ['presence/agent/+']);
-	assert.equal(watches.lookup('agent/u1').status, 'offline'); // the snapshot came without it
+	assert.equal(watches.lookup('agent/u1').status, 'online'); // the snapshot came without it, and with too little
 	// Still the same disagreement: perhaps we may not read everything. It is asked ever more seldom.
 	connection.asked.length = 0;
 	for (let i = 0; i < 10; i++) watches.message('$SYS/broker/presence/digest/agent', digest, false);
@@ -280,25 +282,134 @@ test('subscriptions that overlap in time: nobody is taken for gone', async () =>
 	await answer(); // to the first; what stands behind it is asked for
 	watches.refresh(); // all of it again, before that came
 	await settle();
-	await answer();
+	await answer(); // the digest of the first
 	assert.deepEqual(told, ['u1 online', 'u2 online']);
 	retained();
-	await answer();
-	watches.add({ subjects: ['agent/u1'] }, () => {}); // a second, for some of it
-	await settle();
-	await answer(); // the first is complete, while u1 is still to come for the second
-	assert.deepEqual(told, ['u1 online', 'u2 online']);
-	watches.refresh(); // a third, for all of it
-	await settle();
 	await answer(); // to the second
+	await answer(); // the first is complete, and over
+	watches.add({ subjects: ['agent/u1'] }, () => {}); // a third, for some of it
+	await settle();
+	await answer(); // the digest of the second
 	await answer(); // to the third
-	await answer(); // the second is complete
+	await answer(); // the second is complete, while u1 is still to come for the third
+	assert.deepEqual(told, ['u1 online', 'u2 online']);
+	watches.refresh(); // a fourth, for all of it
+	await settle();
+	await answer(); // the third is complete, and over
 	assert.deepEqual(told, ['u1 online', 'u2 online']);
 	retained();
-	await answer();
+	for (let i = 0; i < 3; i++) await answer();
 	assert.equal(answers.length, 0);
 	assert.deepEqual(told, ['u1 online', 'u2 online']);
 	assert.equal(watches.lookup('agent/u2').status, 'online');
+});
+
+const digestOf = (rev, ...known) => {
+	const [high, low] = known
+		.map(([id, its]) => digestHash(`presence/agent/${id}`, its))
+		.reduce(([a, b], [c, d]) => [a ^ c, b ^ d], [0, 0]);
+	return JSON.stringify({ count: known.length, xor: digestText(high, low), rev });
+};
+const DIGEST = '$SYS/broker/presence/digest/agent';
+
+test('a snapshot that was cut: who did not come stays, and is not sure', async () => {
+	const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
+	const watches = new Watches(connection, timers, 'presence', assert.fail);
+	const say = ({ id, status, forgotten }) => told.push(`${id} ${forgotten ? 'forgotten' : status}`);
+	const { ready } = watches.add({ roles: ['agent'] }, say);
+	const bring = (known, digest) => {
+		connection.bring = (filter) => {
+			if (filter === DIGEST) watches.message(DIGEST, digest, true);
+			else if (filter !== RESPONSES)
+				for (const [id, rev, status] of known) watches.message(`presence/agent/${id}`, record(id, rev, status), true);
+		};
+	};
+	bring([['u1', 1], ['u2', 2], ['u3', 3]], digestOf(3, ['u1', 1], ['u2', 2], ['u3', 3]));
+	await ready;
+	assert.deepEqual(told.splice(0), ['u1 online', 'u2 online', 'u3 online']);
+	connection.heardAt = 2000;
+	watches.down();
+	connection.heardAt = 5000;
+	bring([['u1', 11, 'away']], digestOf(11, ['u1', 11], ['u2', 9], ['u4', 10]));
+	watches.up();
+	await settle();
+	connection.heardAt = 6000;
+	assert.deepEqual(told.splice(0), ['u1 away']);
+	const ask = (id) => Object.values(watches.lookup(`agent/${id}`)).slice(0, 2);
+	assert.deepEqual(ask('u1'), ['away', 5000]); // when it came
+	assert.deepEqual(ask('u2'), ['online', 2000]);
+	assert.deepEqual(ask('u5'), ['offline', 5000 - 4000]); // when the digest last agreed
+	// What is missing comes: then who is not in the digest is forgotten.
+	watches.message('presence/agent/u2', record('u2', 9, 'dnd'), false);
+	watches.message('presence/agent/u4', record('u4', 10), false);
+	watches.message(DIGEST, digestOf(11, ['u1', 11], ['u2', 9], ['u4', 10]), false);
+	assert.deepEqual(told.splice(0), ['u2 dnd', 'u4 online', 'u3 forgotten']);
+	assert.deepEqual(ask('u2'), ['dnd', 6000]);
+	assert.deepEqual(ask('u3'), ['offline', 6000]);
+	// Cut again, but nothing had changed: the digest of what is known agrees.
+	watches.down();
+	watches.up();
+	await settle();
+	connection.heardAt = 7000;
+	assert.deepEqual([told.splice(0), ask('u2'), ask('u5')], [[], ['dnd', 7000], ['offline', 7000]]);
+});
+
+test('subscribed to again ever more seldom, while snapshots stay cut', async () => {
+	const [connection, timers] = [fakeConnection(), fakeTimers()];
+	const watches = new Watches(connection, timers, 'presence', assert.fail);
+	await watches.add({ roles: ['agent'] }, () => {}).ready;
+	let asked = 0;
+	for (let minute = 0; minute < 240; minute++) {
+		connection.asked.length = 0;
+		watches.message(DIGEST, digestOf(minute + 1, ['u1', 1]), false);
+		await timers.pass(60_000);
+		asked += connection.asked.filter(([filter]) => filter === 'presence/agent/+').length;
+	}
+	assert.ok(asked >= 1 && asked <= 1 + Math.log2(60) + 4, `${asked} times in four hours`);
+});
+
+test('single subjects of whom nothing came: the plugin is asked, 256 at once', async () => {
+	const [connection, timers, told, asked] = [fakeConnection(), fakeTimers(), [], []];
+	let answer = () => Promise.reject(new Error('too many commands'));
+	const question = (subjects) => (asked.push(subjects.map(({ id }) => id)), answer(subjects));
+	const watches = new Watches(connection, timers, 'presence', assert.fail, question);
+	const ids = Array.from({ length: 300 }, (_, i) => `u${i}`);
+	const say = ({ id, status, forgotten }) => told.push(`${id} ${forgotten ? 'forgotten' : status}`);
+	watches.add({ subjects: ids.map((id) => `agent/${id}`) }, say);
+	connection.bring = (filter) => filter === 'presence/agent/u0' && watches.message(filter, record('u0', 1), true);
+	await settle();
+	const ask = (id) => watches.lookup(`agent/${id}`).status;
+	assert.deepEqual([asked.length, asked[0].length, asked[0][0], ask('u0'), ask('u7')], [1, 256, 'u1', 'online', 'unknown']);
+	answer = async (subjects) => ({ subjects: subjects.map(({ id }) => JSON.parse(id === 'u299' ? record(id, 5, 'dnd') : record(id, 0, 'offline'))) });
+	await timers.pass(9_999);
+	assert.equal(asked.length, 1);
+	await timers.pass(1);
+	assert.deepEqual(asked.slice(1).map((one) => one.length), [256, 43]);
+	assert.deepEqual([ask('u7'), ask('u299'), told.splice(0)], ['offline', 'dnd', ['u0 online', 'u299 dnd']]);
+	// Again: only who did not come is asked about, and forgotten when that is so.
+	connection.bring = (filter) => filter === 'presence/agent/u0' && watches.message('presence/agent/u299', record('u299', 5, 'dnd'), true);
+	watches.refresh();
+	await settle();
+	assert.deepEqual([asked.length, asked[3].length, told], [5, 256, ['u0 forgotten']]);
+	await timers.pass(3_600_000);
+	assert.equal(asked.length, 5);
+});
+
+test('an answer that the broker dropped is asked for again', async () => {
+	const [connection, timers] = [fakeConnection(), fakeTimers()];
+	const asked = [];
+	const subscribe = (filters) => (asked.push(filters[0]), asked.length < 4 ? new Promise(() => {}) : Promise.resolve([]));
+	const watches = new Watches({ ...connection, subscribe }, timers, 'presence', assert.fail);
+	let isReady = false;
+	watches.add({ roles: ['agent'] }, () => {}).ready.then(() => (isReady = true));
+	await settle();
+	await timers.pass(5000);
+	assert.deepEqual(asked, ['presence/agent/+', DIGEST]); // what is retained is not asked for twice
+	await timers.pass(5000);
+	await timers.pass(9999);
+	assert.deepEqual(asked.slice(2), [DIGEST]);
+	await timers.pass(1);
+	assert.deepEqual([asked.slice(3), isReady], [[DIGEST, RESPONSES], true]);
 });
 
 test('lookup: unknown, offline, known, and since when', async () => {

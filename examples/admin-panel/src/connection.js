@@ -202,7 +202,10 @@ export class Connection extends EventTarget {
 	}
 
 	#take(topic, text, retain) {
-		const { transitions, asks } = this.#watcher.message(topic, text, retain);
+		this.#found(this.#watcher.message(topic, text, retain), retain);
+	}
+
+	#found({ transitions, asks }, retain) {
 		for (const transition of transitions) this.subjects.apply(transition, retain, Date.now());
 		if (asks) this.#disagreed();
 		if (transitions.length) this.onRecord();
@@ -225,7 +228,7 @@ export class Connection extends EventTarget {
 	#compare() {
 		if (this.state !== "live") return;
 		const roles = [...this.#watcher.roles.keys()].filter((role) => this.#watcher.isDoubtful(role));
-		if (roles.map((role) => this.#watcher.compareAgain(role)).some(Boolean)) this.#disagreed();
+		for (const role of roles) this.#found(this.#watcher.compareAgain(role), true);
 	}
 
 	// Something is missing. If it still is after subscribing anew, whoever looks should know.

@@ -204,7 +204,7 @@ function showLink() {
 		lost: lostAt ? [`Connection lost at ${clockTime(lostAt)}.`, "You see how things stood then."]
 			: ["The broker does not answer.", why],
 		live: connection.incomplete ? ["Somebody is missing.", "The broker keeps records back: Mosquitto 2.0 " +
-			"sends 1000 at once over WebSocket, unless it is told max_queued_messages 0."] : [],
+			"sends 1000 at once over WebSocket, unless max_queued_messages is higher."] : [],
 	}[state] ?? [];
 	$("banner").hidden = !what;
 	$("retry").hidden = state === "live";

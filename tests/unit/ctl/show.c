@@ -12,7 +12,10 @@
 
 #include <cmocka.h>
 
+#include <json-c/json.h>
+
 #include "ctl/board.h"
+#include "ctl/print.h"
 #include "ctl/subject.h"
 
 static void test_ages(void **state)
@@ -151,6 +154,19 @@ static void test_change(void **state)
 	free(text);
 }
 
+/* Whatever a reply holds, and whoever forged it. */
+static void test_done(void **state)
+{
+	static const char *const replies[] = { "{}", "{\"scope\":null}", "{\"scope\":1}",
+		"{\"scope\":\"other\"}", "[]", "null" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(replies) / sizeof(*replies); i++) {
+		struct json_object *data = json_tokener_parse(replies[i]);
+		print_done(NULL, data);
+		json_object_put(data);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -158,6 +174,7 @@ int main(void)
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_subjects),
 		cmocka_unit_test(test_board),
+		cmocka_unit_test(test_done),
 		cmocka_unit_test(test_change),
 	};
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))

@@ -131,6 +131,7 @@ static void assert_same(const struct presence_record *record)
 	assert_true(length > 0);
 	assert_int_equal(read_all(out, (size_t)length, &back, &storage), PRESENCE_OK);
 	assert_record_equal(&back, record);
+	assert_string_equal(record_node(storage), "b1");
 	record_free(storage);
 }
 

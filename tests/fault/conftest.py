@@ -17,6 +17,12 @@ spec.loader.exec_module(e2e_conftest)
 from e2e_conftest import *  # noqa: E402,F401,F403
 from e2e_conftest import pytest_configure as configure_e2e  # noqa: E402
 
+def pytest_addoption(parser):
+    e2e_conftest.pytest_addoption(parser)
+    parser.addoption("--minutes", default="0", help="how long test_long.py talks")
+    parser.addoption("--crowd", default="1000", help="how many clients come back in test_storm.py")
+
+
 SEED = int(os.environ.get("PRESENCE_FAULT_SEED") or random.randrange(1 << 32))
 
 

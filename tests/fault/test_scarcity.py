@@ -4,6 +4,7 @@ be; nobody is refused a connection by presence."""
 import json
 import mmap
 import os
+import re
 import resource
 import struct
 import subprocess
@@ -121,7 +122,8 @@ def test_a_start_without_memory(make_world, memory, figures, store):
         memory.refuse(number, number)
         before = len(world.broker.log())
         world.broker.start(wait=False)
-        poll(lambda: " running" in world.broker.log()[before:] or not world.broker.alive(), 40,
+        poll(lambda: re.search(r"version \S+ running", world.broker.log()[before:])
+             or not world.broker.alive(), 40,
              "the broker runs, or has ended")
         refused = memory.refused
         memory.refuse(*NEVER)
@@ -149,6 +151,8 @@ def test_no_memory_at_all_for_a_while(make_world, memory, chance, figures, store
     books = Books(world, crowd)
     crowd.run(50)
     others = [world.connect(f"device:{world.name('poor')}:d") for _ in range(5)]
+    for client in others:
+        client.ping()
     memory.refuse(memory.asked + 1, 1 << 62)
     for one in list(crowd.clients):
         crowd.declare(one)

@@ -141,6 +141,7 @@ class Books:
         self.lost += missing - gone
         self.slowest_us = max(self.slowest_us, int(stats["callback_max_us"]))
         self.admin.close()
+        print(self.line(), file=sys.stderr, flush=True)
 
     def line(self):
         return (f"transitions {self.transitions}, in the stream {self.written}, merged "

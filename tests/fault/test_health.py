@@ -100,6 +100,25 @@ def test_a_stall_is_told(make_world, presencectl):
     says(presencectl, world, "stalls", "warn", "stood still")
 
 
+def test_what_a_shutdown_cannot_write_is_told(make_world):
+    world = make_world(store="redis", options=OPTIONS)
+    world.agent()
+    world.wait_agreement()
+    world.redis.pause()
+    world.agent()
+    world.broker.stop()
+    world.broker.wait_log("presence: not all that changed last was written")
+    world.redis.resume()
+
+
+def test_a_shutdown_that_writes_all_says_nothing(make_world):
+    world = make_world(store="redis", options=OPTIONS)
+    world.agent()
+    world.wait_agreement()
+    world.broker.stop()
+    assert "not all that changed" not in world.broker.log()
+
+
 def test_two_brokers_with_one_name(make_world, presencectl):
     one = make_world(store="redis", options=OPTIONS)
     mine, _ = one.agent()

@@ -137,11 +137,47 @@ void doctor_check_store(struct doctor *doctor)
 			"give each broker a plugin_opt_node of its own; the broker's log names the "
 			"host that has this one",
 			"fenced: another broker writes under the same node");
+	} else if (!strcmp(state, "failed")) {
+		doctor_say(doctor, DOCTOR_FAIL, "redis",
+			"check its password, rights and maxmemory, that redis_url names a primary, "
+			"and that all brokers have the same redis_partitions; the broker's log "
+			"says "
+			"which of these it is",
+			"Redis answers, but does not let presence write; presence on MQTT goes on");
 	} else {
 		doctor_say(doctor, strcmp(state, "leaving") ? DOCTOR_FAIL : DOCTOR_WARN, "redis",
-			"the broker's log says why; presence on MQTT goes on meanwhile",
-			"not in step: %s", state);
+			"is Redis running, done with loading, and reachable from the broker? The "
+			"broker's log says what happened",
+			"not in step: %s; presence on MQTT goes on, and is written when Redis is "
+			"back",
+			state);
 	}
+}
+
+/* What stays undone because there was no room for it. */
+static void check_room(struct doctor *doctor)
+{
+	static const struct {
+		const char *name, *what, *fix;
+	} limits[] = {
+		{ "presence/refused/subjects_max", "clients were not tracked: too many subjects",
+			"raise subjects_max" },
+		{ "presence/refused/devices_max", "devices were not tracked: too many of a subject",
+			"raise devices_max, or give each device the same client id every time" },
+		{ "presence/refused/memory", "times there was no memory",
+			"give the broker more; whom it let in meanwhile without tracking them, it "
+			"tracks when they connect again" },
+	};
+	bool is_short = false;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		int64_t count = doctor_number(doctor, limits[i].name);
+		is_short = is_short || count;
+		if (count)
+			doctor_say(doctor, DOCTOR_WARN, "room", limits[i].fix, "%" PRId64 " %s",
+				count, limits[i].what);
+	}
+	if (!is_short)
+		doctor_say(doctor, DOCTOR_OK, "room", NULL, "for everybody so far");
 }
 
 static void check_queue(struct doctor *doctor)
@@ -184,5 +220,6 @@ void doctor_check_pace(struct doctor *doctor)
 	if (!doctor_value(doctor, "presence/subjects"))
 		return;
 	check_queue(doctor);
+	check_room(doctor);
 	check_stalls(doctor);
 }

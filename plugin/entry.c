@@ -39,11 +39,16 @@ static void plugin_destroy(struct plugin *plugin)
 {
 	if (!plugin)
 		return;
+	bool is_written = true;
 	int64_t until_ms = clock_now_ms() + GOODBYE_MS;
 	for (size_t i = 0; i < plugin->store_count; i++) {
 		int64_t left_ms = until_ms - clock_now_ms();
-		(void)store_destroy(plugin->stores[i], left_ms > 0 ? left_ms : 0);
+		is_written &= store_destroy(plugin->stores[i], left_ms > 0 ? left_ms : 0);
 	}
+	if (!is_written)
+		log_line(LOG_WARNING,
+			"not all that changed last was written: Redis, or the disk of state_file, "
+			"is slow or away. What it holds is put right after the next start");
 	presence_destroy(plugin->core);
 	guard_finish(plugin);
 	kicks_finish(plugin);

@@ -31,6 +31,13 @@ struct log_limit {
 	uint64_t unsaid;
 };
 
+/* health.c: what was said already. */
+struct health {
+	int64_t next_ms, slowest_us;
+	uint64_t stalls, merged;
+	struct log_limit stall_log, merge_log, slow_log;
+};
+
 enum { STORES_MAX = 2, KICKS_MAX = 64 };
 
 /* How often something may be done: rate_take(). All zeros: not done yet. */
@@ -78,6 +85,7 @@ struct plugin {
 	int64_t callback_max_us;
 	uint64_t refused[REFUSALS];
 	struct log_limit refused_log[REFUSALS];
+	struct health health;
 };
 
 /* One door: gives the event its times, steps the core and carries out the effects. */
@@ -160,6 +168,10 @@ void sys_finish(struct plugin *plugin);
 void sys_publish_changes(struct plugin *plugin, int64_t now_ms);
 /* Everything that is told there, as of now. */
 void sys_each(struct plugin *plugin, int64_t now_ms, stat_visit *visit, void *context);
+
+/* health.c: one line when the broker stood still, when changes give way in a full queue, or when we
+ * held it up; numbers are in $SYS. */
+void health_say(struct plugin *plugin, int64_t now_ms);
 
 /* clock.c */
 int64_t clock_now_ms(void);  /* CLOCK_BOOTTIME: goes on while the machine sleeps */

@@ -126,6 +126,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 	}
 	beat_stores(plugin, now_ms);
 	sys_publish_changes(plugin, now_ms);
+	health_say(plugin, now_ms);
 	if (plugin->is_2_1)
 		ask_for_next(plugin, event);
 }

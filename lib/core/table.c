@@ -54,9 +54,11 @@ static void grow_if_full(struct table *table)
 
 int table_init(struct table *table)
 {
-	*table = (struct table){ .size = SIZE_FIRST };
-	table->buckets = calloc(table->size, sizeof(struct table_node *));
-	return table->buckets ? PRESENCE_OK : PRESENCE_ENOMEM;
+	*table = (struct table){ .buckets = calloc(SIZE_FIRST, sizeof(struct table_node *)) };
+	if (!table->buckets)
+		return PRESENCE_ENOMEM; /* of no size: whoever gives up may clear it */
+	table->size = SIZE_FIRST;
+	return PRESENCE_OK;
 }
 
 void table_finish(struct table *table)

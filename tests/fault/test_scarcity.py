@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""No memory, no room on the disk, no descriptors. Whatever could not be done is done when it can
+be; nobody is refused a connection by presence."""
+import json
+import mmap
+import os
+import re
+import resource
+import struct
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from control import TOPIC
+from ledger import OPTIONS, Books, Crowd
+from mqtt import Closed, Refused
+from servers import poll
+from world import topic_of
+
+NEVER = (0, 0)
+
+
+class Memory:
+    """What failing_malloc.c obeys."""
+
+    def __init__(self, folder):
+        self.library = folder / "failing_malloc.so"
+        subprocess.run(["cc", "-std=c11", "-O1", "-fno-builtin", "-shared", "-fPIC", "-o",
+                        self.library, Path(__file__).parent / "failing_malloc.c"], check=True)
+        self.path = folder / "orders"
+        self.path.write_bytes(bytes(32))
+        with open(self.path, "r+b") as file:
+            self.orders = mmap.mmap(file.fileno(), 32)
+
+    def refuse(self, first, last):
+        self.orders[8:24] = struct.pack("QQ", first, last + 1 if last else 0)
+
+    def refuse_next(self, number):
+        self.refuse(self.asked + number, self.asked + number)
+
+    @property
+    def asked(self):
+        return struct.unpack("Q", self.orders[:8])[0]
+
+    @property
+    def refused(self):
+        return struct.unpack("Q", self.orders[24:32])[0]
+
+    def preload(self, world):
+        """Also where the broker brings its own loader."""
+        mosquitto, launch = world.mosquitto, world.broker.launch
+        arguments, environment = mosquitto.preload([str(self.library)])
+        world.broker.launch = lambda command, more=None: launch(
+            (arguments + command[len(mosquitto.command):]) if arguments else command,
+            {**environment, "PRESENCE_MALLOC": str(self.path), **(more or {})})
+
+
+@pytest.fixture
+def memory(bench, tmp_path):
+    if bench.sanitizers:
+        pytest.skip("sanitizers bring a malloc of their own")
+    return Memory(tmp_path)
+
+
+def starved(make_world, memory, store):
+    world = make_world(store=store, start=False, options=OPTIONS)
+    memory.preload(world)
+    return world
+
+
+@pytest.mark.parametrize("store", ["state_file", pytest.param("redis", marks=pytest.mark.short)])
+def test_each_allocation_fails_once(make_world, memory, chance, figures, store):
+    """While people come, say something and go, the first thing that the plugin asks for is refused,
+    then the second and so on, until there were no more to refuse."""
+    world = starved(make_world, memory, store).start()
+    crowd = Crowd(world, chance)
+    books = Books(world, crowd)
+    crowd.run(30)
+    admin = world.connect("admin:starving:d", version=5)
+    before, number, missed = memory.refused, 0, 0
+    while missed < 3 and number < 400:
+        number += 1
+        name = world.name("starved")
+        memory.refuse_next(number)
+        try:
+            client = world.connect(f"device:{name}:d", will=(f"presence/device/{name}", "x", 0, 1))
+            client.publish(f"presence/device/{name}", "away")
+            client.ping()
+            world.connect(f"device:{name}:d").rst()
+            whom = {"role": "device", "id": name}
+            admin.publish(TOPIC, json.dumps({"commands": [
+                {"command": "setOverride", "status": "dnd", "note": "n", **whom},
+                {"command": "getPresence", "subjects": [f"device/{name}"]},
+                {"command": "clearOverride", **whom}, {"command": "listPresence"},
+                {"command": "typing", "conversation": "c"}, {"command": "forget", **whom},
+                {"command": "setStatus", "status": "away"}, {"command": "getStats"}]}))
+            admin.ping()
+            world.clients.clear()
+        except (Closed, Refused) as why:
+            raise AssertionError(f"allocation {number}: the broker refused somebody") from why
+        missed = number - (memory.refused - before)
+    memory.refuse(*NEVER)
+    crowd.run(30)
+    world.fence()
+    figures("B9: " + books.balance(published=False) +
+            f", refused {memory.refused - before} allocations")
+    assert memory.refused - before > 10
+    assert int(books.stats()["refused/memory"]) > 0
+
+
+@pytest.mark.parametrize("store", ["none", "state_file", "redis"])
+def test_a_start_without_memory(make_world, memory, figures, store):
+    """At its start each allocation in turn is refused: the broker does not start, and says why; or
+    it does, and presence works."""
+    world = starved(make_world, memory, store)
+    started = said = number = 0
+    while True:
+        number += 1
+        memory.orders[:] = bytes(32)
+        memory.refuse(number, number)
+        before = len(world.broker.log())
+        world.broker.start(wait=False)
+        poll(lambda: re.search(r"version \S+ running", world.broker.log()[before:])
+             or not world.broker.alive(), 40,
+             "the broker runs, or has ended")
+        refused = memory.refused
+        memory.refuse(*NEVER)
+        if world.broker.alive():
+            world.observer = world.observe()
+            world.agent()
+            world.drop_clients()
+            world.broker.stop()
+            started += 1
+        else:
+            assert world.broker.process.returncode > 0, f"allocation {number} ends in a crash"
+            assert "presence" in world.broker.log()[before:], f"allocation {number}: no line"
+            said += 1
+        if not refused:
+            break
+        assert number < 500
+    figures(f"B9: {said} of {said + started} starts ended with a line, the others were sound")
+    assert said
+
+
+@pytest.mark.parametrize("store", ["state_file", "redis"])
+def test_no_memory_at_all_for_a_while(make_world, memory, chance, figures, store):
+    world = starved(make_world, memory, store).start()
+    crowd = Crowd(world, chance)
+    books = Books(world, crowd)
+    crowd.run(50)
+    others = [world.connect(f"device:{world.name('poor')}:d") for _ in range(5)]
+    for client in others:
+        client.ping()
+    memory.refuse(memory.asked + 1, 1 << 62)
+    for one in list(crowd.clients):
+        crowd.declare(one)
+    for client in others:
+        client.ping()
+        client.rst()
+    world.connect(f"device:{world.name('late')}:d").ping()
+    assert memory.refused
+    memory.refuse(*NEVER)
+    books.heal()
+    for one in crowd.clients:  # what was said without memory may not have been heard
+        crowd.declare(one)
+        crowd.declare(one)
+    crowd.run(50)
+    figures("B9: " + books.balance(kept=False, published=False) +
+            f", refused {memory.refused} allocations")
+    assert int(books.stats()["refused/memory"]) > 0
+    for client in others:
+        subject = client.client_id.rsplit(":", 1)[0].replace(":", "/")
+        poll(lambda: b'"status":"offline"' in world.retained().get(topic_of(subject), b""), 20,
+             lambda: f"{subject}: {world.retained().get(topic_of(subject))}")
+
+
+@contextmanager
+def small_disk(folder, size="1m"):
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "presence", folder],
+                             capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no file system of its own: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder):
+    """Until nothing more fits."""
+    path = folder / "others"
+    with open(path, "ab", buffering=0) as file:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while True:
+                    file.write(b"x" * size)
+            except OSError:
+                pass
+    return path
+
+
+@pytest.mark.short
+def test_a_full_disk(make_world, chance, figures, tmp_path):
+    """The state file cannot be written; it is when there is room again."""
+    with small_disk(tmp_path / "disk") as disk:
+        world = make_world(options={**OPTIONS, "state_file": disk / "state.db"})
+        world.state_file = disk / "state.db"
+        crowd = Crowd(world, chance)
+        books = Books(world, crowd)
+        crowd.run(50)
+        poll(world.state_file_agrees, 20, "all of it in the state file")
+        others = fill(disk)
+        crowd.run(300)
+        world.broker.wait_log("presence: .*state.db")
+        crowd.run(100)
+        lines = [line for line in world.broker.log().splitlines() if "state.db" in line]
+        assert len(lines) < 5, lines
+        os.truncate(others, 0)
+        books.heal()
+        crowd.run(10)
+        figures("B11: " + books.balance())
+        poll(world.state_file_agrees, 40, "all of it in the state file")
+        world.close()
+
+
+def test_no_descriptor_left(make_world, chance, figures):
+    """Redis goes away while the broker can open nothing; it is found when it can again."""
+    world = make_world(store="redis", options=OPTIONS)
+    crowd = Crowd(world, chance, size=5)
+    books = Books(world, crowd)
+    for one in crowd.ids:
+        crowd.connect(one)
+    poll(lambda: not books.wrong(), 20, "a sound beginning")
+    pid = world.broker.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+    world.redis("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    for _ in range(20):
+        crowd.declare(chance.choice(crowd.ids))
+    world.broker.wait_log("presence: .*not reachable")
+    poll(lambda: books.stats()["redis/state"] == "connecting", 20, "Redis is missed")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    books.heal()
+    crowd.run(20)
+    figures("B10: " + books.balance())

@@ -92,7 +92,7 @@ class Target:
     def load(self, generator, cycles=CYCLES, rate=RATE):
         """One slice."""
         pid = self.broker.process.pid
-        words = [self.broker.port, pid, int(self.presence), cycles, rate, WINDOW, HOLD_MS]
+        words = [self.broker.port, pid, int(self.presence), 0, cycles, rate, WINDOW, HOLD_MS, 0]
         before = RedisCost(self) if self.redis else None
         done = subprocess.run([generator, *map(str, words)], capture_output=True, text=True,
                               timeout=60, check=False)
@@ -230,7 +230,7 @@ def table(head, rows):
 
 
 def cpu_of(group, variant):
-    return statistics.mean(one["cpu_us"] for one in group["slices"][variant])
+    return statistics.mean(one["all_us"] for one in group["slices"][variant])
 
 
 def cpu_table(measured):

@@ -121,8 +121,10 @@ BROKER_ROWS = [
     ratio("R4", "connect to watcher, p99", "1.0", 1.25, "paced", PRESENCE, PUBLISH,
           "online_ms.p99"),
     ratio("R5", "reset to watcher, p50", "1.0", 1.05, "paced", PRESENCE, PUBLISH,
-          "abrupt_ms.p50", "The same for who is gone. Here without grace; with it, which is what "
-          "one wants in life, the end is shown as much later as grace is long."),
+          "abrupt_ms.p50", "The same for who is gone. Here without grace; with it the end is "
+          "shown as much later. On 2.1, where the plugin reads last wills, an end without grace "
+          "waits for the broker's next tick, since the will gives it its reason: that wait is "
+          "what this row shows there, and in part R3; with grace it is in the grace."),
     ratio("R5", "reset to watcher, p99", "1.0", 1.25, "paced", PRESENCE, PUBLISH,
           "abrupt_ms.p99"),
     ratio("", "CPU of a ping", "1", 0, "drop", PRESENCE, BARE, "held_us",

@@ -254,7 +254,7 @@ def plotter(written):
         if not written:
             return ""
         folder = written.parent / "plots"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.svg").write_text(image)
         return f"![{name}](plots/{name}.svg)\n"
     return plot

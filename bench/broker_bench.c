@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* A load generator for one broker: devices connect at a steady pace, stay a while and leave, every
- * other one with a goodbye, the rest with a reset. Somebody watches presence meanwhile.
+/* A load generator for one broker. Devices connect, stay a while and leave; somebody watches
+ * presence meanwhile.
  *
- *     broker_bench PORT PID PRESENCE CYCLES RATE WINDOW HOLD_MS
+ *     broker_bench PORT PID SAYS LOAD CYCLES RATE WINDOW HOLD_MS PINGS
  *
- * PRESENCE is 1 for a broker with the plugin, 0 for one without; RATE is connects a second, 0 as
- * fast as can be. The pace is an open loop: when a connect is due does not depend on how the broker
- * does, unless WINDOW connects wait for their answer already. Prints one line of JSON. Fails when a
- * transition was lost, came twice or out of order. */
+ * SAYS is who says that they are there: 0 nobody, 1 the broker, 2 they themselves, with a message
+ * when they come and a last will. LOAD 0: each leaves HOLD_MS after it came, every other one with
+ * DISCONNECT, the rest with a reset. LOAD 1: HOLD_MS after the last one came all are reset at once;
+ * before that they send PINGS a second, in turn. RATE is connects a second, 0 as fast as can be.
+ * The pace is an open loop: when a connect is due does not depend on how the broker does, unless
+ * WINDOW connects wait for their answer already. Prints one line of JSON. Fails when a transition
+ * was lost, came twice or out of order. */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,33 +21,25 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "mark.h"
 #include "mqtt.h"
+#include "options.h"
+#include "tally.h"
 
 enum {
 	EVENTS_MAX = 64,
-	CYCLES_MAX = 1000000,
 	NS_PER_MS = 1000000,
 	NS_PER_S = 1000000000,
 	PATIENCE_S = 10, /* for what is still to come */
 	BARRIERS = 2,    /* an end and a ping may be read in any order, but not twice */
 };
 
-/* What is measured: from before connect(), DISCONNECT or the reset, to the watcher's read. */
-enum latency { ONLINE, CLEAN, ABRUPT, LATENCIES };
-
 enum device_state { WAITING, CONNECTING, ASKED, UP, GONE };
-enum seen { SEEN_NOTHING, SEEN_ONLINE, SEEN_OFFLINE };
 
 struct device {
 	int fd;
 	enum device_state state;
-	enum seen seen;
 	int64_t began_ns, up_ns, end_ns;
-	long rev;
-};
-
-struct options {
-	int port, pid, presence, cycles, rate, window, hold_ms;
 };
 
 struct bench {
@@ -54,47 +48,33 @@ struct bench {
 	struct watcher watcher;
 	struct device *devices;
 	int *up; /* devices in the order they came up, which is the order they leave */
-	int begun, answered, ended, complete;
-	int64_t began_ns, interval_ns;
-	int64_t held_back_ns; /* how late the latest connect was */
-	int64_t *latency[LATENCIES];
-	int latencies[LATENCIES];
-	int duplicates, reordered, refused;
+	struct tally tally;
+	int begun, answered, ended;
+	int pings, pongs;
+	int64_t interval_ns;
+	struct mark began, all_up, held; /* the latter two of LOAD_DROP */
+	int64_t held_back_ns;            /* how late the latest connect was */
+	int64_t round_ns, standstill_ns; /* the end of the latest round, the longest of all */
 	long queue_max, lag_max_ms;
 };
 
 /* ---- what is seen ------------------------------------------------------------------------- */
 
-static bool leaves_abruptly(int index)
+static bool leaves_abruptly(const struct bench *bench, int index)
 {
-	return index % 2;
+	return index % 2 || bench->options.load == LOAD_DROP;
 }
 
-static void note_latency(struct bench *bench, enum latency kind, int64_t ns)
-{
-	if (bench->latencies[kind] < bench->options.cycles) /* one that flaps has failed anyway */
-		bench->latency[kind][bench->latencies[kind]++] = ns;
-}
-
-/* Each device is online once and, when it has left, offline once, under rising revs. */
 static void see_status(struct bench *bench, int index, enum seen status, long rev, int64_t at_ns)
 {
 	struct device *device = &bench->devices[index];
-	if (status == device->seen) {
-		bench->duplicates++;
+	if (!tally_see(&bench->tally, index, status, rev, device->state == GONE))
 		return;
-	}
-	if (status < device->seen || rev <= device->rev ||
-		(status == SEEN_OFFLINE && (device->seen != SEEN_ONLINE || device->state != GONE)))
-		bench->reordered++;
-	else if (status == SEEN_ONLINE)
-		note_latency(bench, ONLINE, at_ns - device->began_ns);
+	if (status == SEEN_ONLINE)
+		tally_latency(&bench->tally, ONLINE, at_ns - device->began_ns);
 	else
-		note_latency(
-			bench, leaves_abruptly(index) ? ABRUPT : CLEAN, at_ns - device->end_ns);
-	bench->complete += status == SEEN_OFFLINE;
-	device->seen = status;
-	device->rev = rev;
+		tally_latency(&bench->tally, leaves_abruptly(bench, index) ? ABRUPT : CLEAN,
+			at_ns - device->end_ns);
 }
 
 static bool number_after(const char *text, const char *before, long *number)
@@ -137,22 +117,64 @@ static void device_begin(struct bench *bench, int index)
 	watch(bench, device->fd, EPOLLIN | EPOLLOUT | EPOLLET, index);
 }
 
+/* What a device says of itself, or its last will. */
+struct statement {
+	char topic[32], payload[64];
+};
+
+static struct mqtt_message message_of(int index, enum seen status, struct statement *text)
+{
+	(void)snprintf(text->topic, sizeof(text->topic), "presence/agent/u%06d", index);
+	(void)snprintf(text->payload, sizeof(text->payload),
+		"{\"v\":1,\"status\":\"%s\",\"rev\":%d}",
+		status == SEEN_ONLINE ? "online" : "offline", status);
+	return (struct mqtt_message){ text->topic, text->payload };
+}
+
+static void device_introduce(const struct bench *bench, int index)
+{
+	char client_id[32];
+	struct statement text;
+	const struct mqtt_message will = message_of(index, SEEN_OFFLINE, &text);
+	(void)snprintf(client_id, sizeof(client_id), "agent:u%06d:laptop", index);
+	mqtt_send_connect(bench->devices[index].fd, client_id,
+		bench->options.says == SAYS_CLIENT ? &will : NULL);
+}
+
+static void device_say(const struct bench *bench, int index, enum seen status)
+{
+	struct statement text;
+	const struct mqtt_message message = message_of(index, status, &text);
+	if (bench->options.says == SAYS_CLIENT)
+		mqtt_send_publish(bench->devices[index].fd, &message);
+}
+
+static void device_up(struct bench *bench, int index)
+{
+	struct device *device = &bench->devices[index];
+	device->state = UP;
+	device->up_ns = now_ns();
+	tally_latency(&bench->tally, CONNACK_READ, device->up_ns - device->began_ns);
+	device_say(bench, index, SEEN_ONLINE);
+	bench->up[bench->answered++] = index;
+	if (bench->answered == bench->options.cycles && bench->options.load == LOAD_DROP)
+		bench->all_up = mark_now(bench->options.pid);
+}
+
 static void device_ready(struct bench *bench, int index, uint32_t events)
 {
 	struct device *device = &bench->devices[index];
 	bool accepted = false;
+	if (device->state == UP)
+		bench->pongs += mqtt_take_pingresps(device->fd);
 	if (device->state == CONNECTING && events & EPOLLOUT) {
-		char client_id[32];
-		(void)snprintf(client_id, sizeof(client_id), "agent:u%06d:laptop", index);
-		mqtt_send_connect(device->fd, client_id);
+		device_introduce(bench, index);
 		device->state = ASKED;
 	}
 	if (device->state != ASKED || !mqtt_take_connack(device->fd, &accepted))
 		return;
-	bench->refused += !accepted;
-	device->state = UP;
-	device->up_ns = now_ns();
-	bench->up[bench->answered++] = index;
+	bench->tally.refused += !accepted;
+	device_up(bench, index);
 }
 
 static void device_end(struct bench *bench, int index)
@@ -161,10 +183,13 @@ static void device_end(struct bench *bench, int index)
 	struct device *device = &bench->devices[index];
 	device->end_ns = now_ns();
 	device->state = GONE;
-	if (!leaves_abruptly(index))
+	if (leaves_abruptly(bench, index)) {
+		if (setsockopt(device->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
+			die("SO_LINGER");
+	} else {
+		device_say(bench, index, SEEN_OFFLINE);
 		mqtt_send_disconnect(device->fd);
-	else if (setsockopt(device->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
-		die("SO_LINGER");
+	}
 	(void)close(device->fd);
 	bench->ended++;
 }
@@ -177,39 +202,80 @@ static int64_t begin_due_ns(const struct bench *bench)
 	if (bench->begun == bench->options.cycles ||
 		bench->begun - bench->answered == bench->options.window)
 		return INT64_MAX;
-	return bench->began_ns + bench->begun * bench->interval_ns;
+	return bench->began.at_ns + bench->begun * bench->interval_ns;
 }
 
+static int64_t hold_until_ns(const struct bench *bench, int64_t from_ns)
+{
+	return from_ns + bench->options.hold_ms * (int64_t)NS_PER_MS;
+}
+
+/* When the next one leaves; INT64_MAX: something else has to come first. */
 static int64_t end_due_ns(const struct bench *bench)
 {
 	if (bench->ended == bench->answered)
 		return INT64_MAX;
-	return bench->devices[bench->up[bench->ended]].up_ns +
-		bench->options.hold_ms * (int64_t)NS_PER_MS;
+	if (bench->options.load == LOAD_PASS)
+		return hold_until_ns(bench, bench->devices[bench->up[bench->ended]].up_ns);
+	if (bench->answered < bench->options.cycles || bench->pongs < bench->pings)
+		return INT64_MAX;
+	return hold_until_ns(bench, bench->all_up.at_ns);
 }
 
-/* Does what is due, and sets the timer for what comes next. */
+static int64_t ping_due_ns(const struct bench *bench)
+{
+	if (!bench->options.pings || !bench->all_up.at_ns || bench->ended)
+		return INT64_MAX;
+	int64_t due_ns = bench->all_up.at_ns + bench->pings * (NS_PER_S / bench->options.pings);
+	return due_ns < hold_until_ns(bench, bench->all_up.at_ns) ? due_ns : INT64_MAX;
+}
+
+static void end_next(struct bench *bench)
+{
+	if (!bench->ended && bench->options.load == LOAD_DROP)
+		bench->held = mark_now(bench->options.pid);
+	device_end(bench, bench->up[bench->ended]);
+}
+
+static int64_t first_of(int64_t a_ns, int64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
+/* Does what is due, not too much at once, and sets the timer for what comes next. */
 static void do_what_is_due(struct bench *bench)
 {
 	int64_t at_ns = now_ns();
-	for (; begin_due_ns(bench) <= at_ns; at_ns = now_ns()) {
+	for (int i = 0; i < EVENTS_MAX && begin_due_ns(bench) <= at_ns; i++, at_ns = now_ns()) {
 		if (bench->interval_ns && at_ns - begin_due_ns(bench) > bench->held_back_ns)
 			bench->held_back_ns = at_ns - begin_due_ns(bench);
 		device_begin(bench, bench->begun++);
 	}
-	for (; end_due_ns(bench) <= at_ns; at_ns = now_ns())
-		device_end(bench, bench->up[bench->ended]);
-	int64_t begin_ns = begin_due_ns(bench), end_ns = end_due_ns(bench);
-	int64_t next_ns = begin_ns < end_ns ? begin_ns : end_ns;
-	if (next_ns == INT64_MAX)
-		next_ns = at_ns + NS_PER_S;
+	for (int i = 0; i < EVENTS_MAX && ping_due_ns(bench) <= at_ns; i++, at_ns = now_ns())
+		mqtt_send_ping(bench->devices[bench->up[bench->pings++ % bench->answered]].fd);
+	for (int i = 0; i < EVENTS_MAX && end_due_ns(bench) <= at_ns; i++, at_ns = now_ns())
+		end_next(bench);
+	int64_t next_ns = first_of(
+		begin_due_ns(bench), first_of(ping_due_ns(bench), end_due_ns(bench)));
+	next_ns = first_of(next_ns, at_ns + NS_PER_S);
 	struct itimerspec timer = { .it_value = { next_ns / NS_PER_S, next_ns % NS_PER_S } };
 	if (timerfd_settime(bench->timer, TFD_TIMER_ABSTIME, &timer, NULL))
 		die("timerfd_settime");
 }
 
-/* The watcher first: its time of reading counts. */
-static void handle_events(struct bench *bench)
+/* A round takes a second at most. When it took longer it was the machine that stood still, and the
+ * broker with it: that does not count as its being slow to answer. */
+static int64_t end_round(struct bench *bench)
+{
+	int64_t at_ns = now_ns(), took_ns = at_ns - bench->round_ns;
+	bench->round_ns = at_ns;
+	if (took_ns > bench->standstill_ns)
+		bench->standstill_ns = took_ns;
+	return first_of(took_ns, NS_PER_S);
+}
+
+/* The watcher first: its time of reading counts. Returns how long all of it took. */
+static int64_t handle_events(struct bench *bench)
 {
 	struct epoll_event events[EVENTS_MAX];
 	uint64_t expirations;
@@ -223,22 +289,24 @@ static void handle_events(struct bench *bench)
 		else if (events[i].data.fd > bench->options.cycles)
 			(void)!read(bench->timer, &expirations, sizeof(expirations));
 	}
+	return end_round(bench);
 }
 
 static bool is_finished(const struct bench *bench)
 {
-	int expected = bench->options.presence ? bench->options.cycles : 0;
-	return bench->ended == bench->options.cycles && bench->complete >= expected;
+	int expected = bench->options.says ? bench->options.cycles : 0;
+	return bench->ended == bench->options.cycles && bench->tally.complete >= expected;
 }
 
 static void run(struct bench *bench)
 {
-	bench->began_ns = now_ns();
-	int64_t until_ns = bench->began_ns + bench->options.cycles * bench->interval_ns +
-		bench->options.hold_ms * (int64_t)NS_PER_MS + PATIENCE_S * (int64_t)NS_PER_S;
-	while (!is_finished(bench) && now_ns() < until_ns) {
+	bench->began = mark_now(bench->options.pid);
+	int64_t left_ns = hold_until_ns(bench, PATIENCE_S * (int64_t)NS_PER_S) +
+		bench->options.cycles * bench->interval_ns;
+	while (!is_finished(bench) && left_ns > 0) {
 		do_what_is_due(bench);
-		handle_events(bench);
+		if (!is_finished(bench))
+			left_ns -= handle_events(bench);
 	}
 	errno = 0;
 	if (bench->ended < bench->options.cycles)
@@ -248,89 +316,45 @@ static void run(struct bench *bench)
 /* The broker has done what it was asked before. */
 static void barrier(struct bench *bench)
 {
-	int64_t until_ns = now_ns() + PATIENCE_S * (int64_t)NS_PER_S;
+	int64_t left_ns = PATIENCE_S * (int64_t)NS_PER_S;
 	for (int i = 0; i < BARRIERS; i++) {
 		int wanted = bench->watcher.pingresps + 1;
-		watcher_ping(&bench->watcher);
-		while (bench->watcher.pingresps < wanted) {
-			handle_events(bench);
-			if (now_ns() > until_ns)
-				die("no answer to a ping");
-		}
+		mqtt_send_ping(bench->watcher.fd);
+		while (bench->watcher.pingresps < wanted && left_ns > 0)
+			left_ns -= handle_events(bench);
 	}
-}
-
-/* On-CPU time of the broker's main thread, the only one it has of its own. */
-static int64_t broker_cpu_ns(const struct bench *bench)
-{
-	char path[64];
-	int64_t ns = 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", bench->options.pid,
-		bench->options.pid);
-	FILE *file = fopen(path, "re");
-	if (!file || fscanf(file, "%" SCNd64, &ns) != 1)
-		die(path);
-	(void)fclose(file);
-	return ns;
+	errno = 0;
+	if (left_ns <= 0)
+		die("no answer to a ping");
 }
 
 /* ---- what it says ------------------------------------------------------------------------- */
 
-static int compare(const void *left, const void *right)
+/* Of a mass drop: coming, staying and going, each by itself. */
+static void print_phases(const struct bench *bench, const struct mark *gone)
 {
-	int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
-	return (a > b) - (a < b);
-}
-
-static void print_latency(struct bench *bench, enum latency kind, const char *name)
-{
-	int64_t *values = bench->latency[kind];
-	size_t count = (size_t)bench->latencies[kind];
-	qsort(values, count, sizeof(*values), compare);
-	if (count)
-		printf(", \"%s_ms\": {\"p50\": %.4f, \"p99\": %.4f, \"max\": %.4f}", name,
-			(double)values[count / 2] / NS_PER_MS,
-			(double)values[count * 99 / 100] / NS_PER_MS,
-			(double)values[count - 1] / NS_PER_MS);
-}
-
-/* How many transitions went wrong. */
-static int print_counts(const struct bench *bench)
-{
-	int lost = 0;
-	for (int i = 0; bench->options.presence && i < bench->options.cycles; i++)
-		lost += SEEN_OFFLINE - (int)bench->devices[i].seen;
-	printf(", \"lost\": %d, \"duplicates\": %d, \"reordered\": %d, \"refused\": %d", lost,
-		bench->duplicates, bench->reordered, bench->refused);
-	return lost + bench->duplicates + bench->reordered + bench->refused;
-}
-
-static void read_options(struct options *options, int argc, char *argv[])
-{
-	int *const values[] = { &options->port, &options->pid, &options->presence, &options->cycles,
-		&options->rate, &options->window, &options->hold_ms };
-	int count = sizeof(values) / sizeof(*values);
-	for (int i = 0; i < count && i + 1 < argc; i++)
-		*values[i] = (int)strtol(argv[i + 1], NULL, 10);
-	errno = EINVAL;
-	if (argc != count + 1 || options->port < 1 || options->pid < 1 || options->cycles < 1 ||
-		options->cycles > CYCLES_MAX || options->rate < 0 || options->window < 1)
-		die("PORT PID PRESENCE CYCLES RATE WINDOW HOLD_MS");
+	printf(", \"bytes\": %.0f, \"pings\": %d",
+		(double)(bench->all_up.rss_bytes - bench->began.rss_bytes) / bench->options.cycles,
+		bench->pings);
+	mark_print("up", &bench->began, &bench->all_up, bench->options.cycles);
+	mark_print("held", &bench->all_up, &bench->held, bench->pings);
+	mark_print("down", &bench->held, gone, bench->options.cycles);
 }
 
 static void prepare(struct bench *bench)
 {
+	if (bench->options.load == LOAD_DROP)
+		mqtt_need_sockets(bench->options.cycles);
 	size_t cycles = (size_t)bench->options.cycles;
 	bench->interval_ns = bench->options.rate ? NS_PER_S / bench->options.rate : 0;
 	bench->devices = calloc(cycles, sizeof(*bench->devices));
 	bench->up = calloc(cycles, sizeof(*bench->up));
-	for (int kind = 0; kind < LATENCIES; kind++)
-		if (!(bench->latency[kind] = calloc(cycles, sizeof(int64_t))))
-			die("memory");
+	tally_prepare(&bench->tally, bench->options.cycles);
 	bench->epoll = epoll_create1(EPOLL_CLOEXEC);
 	bench->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (!bench->devices || !bench->up || bench->epoll < 0 || bench->timer < 0)
 		die("memory or descriptors");
+	bench->round_ns = now_ns();
 	bench->watcher.see = see;
 	bench->watcher.context = bench;
 	watcher_begin(&bench->watcher, bench->options.port, "presencectl-bench");
@@ -346,20 +370,19 @@ int main(int argc, char *argv[])
 	struct bench *bench = calloc(1, sizeof(*bench));
 	if (!bench)
 		die("memory");
-	read_options(&bench->options, argc, argv);
+	options_read(&bench->options, argc, argv);
 	prepare(bench);
-	int64_t before_ns = broker_cpu_ns(bench);
 	run(bench);
 	barrier(bench);
-	int64_t took_ns = now_ns() - bench->began_ns;
-	printf("{\"cpu_us\": %.3f, \"seconds\": %.3f, \"held_back_ms\": %.3f",
-		(double)(broker_cpu_ns(bench) - before_ns) / 1e3 / bench->options.cycles,
-		(double)took_ns / NS_PER_S, (double)bench->held_back_ns / NS_PER_MS);
-	print_latency(bench, ONLINE, "online");
-	print_latency(bench, CLEAN, "clean");
-	print_latency(bench, ABRUPT, "abrupt");
+	struct mark gone = mark_now(bench->options.pid);
+	printf("{\"held_back_ms\": %.3f, \"standstill_ms\": %.3f",
+		(double)bench->held_back_ns / NS_PER_MS, (double)bench->standstill_ns / NS_PER_MS);
+	mark_print("all", &bench->began, &gone, bench->options.cycles);
+	if (bench->options.load == LOAD_DROP)
+		print_phases(bench, &gone);
+	tally_print_latencies(&bench->tally);
 	printf(", \"queue_max\": %ld, \"lag_max_ms\": %ld", bench->queue_max, bench->lag_max_ms);
-	int wrong = print_counts(bench);
+	int wrong = tally_print_counts(&bench->tally, bench->options.says);
 	printf("}\n");
 	return wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }

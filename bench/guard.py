@@ -13,11 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import run
+from rows import spread, table
+from run import VERSIONS, progress
+from targets import CONF, PLUGIN, schedstat
 from servers import Broker, find_mosquitto  # noqa: E402
 from mqtt import Client  # noqa: E402
 
 VARIANTS = ["bare", "guard off", "guard on"]
+ORDER = [0, 1, 2, 2, 1, 0]
 SUBSCRIBERS = [1, 10, 100]
 DELIVERIES, BURST, PAYLOAD = 40000, 50, b"x" * 64
 PATIENCE = 30
@@ -49,10 +52,10 @@ class Subscribers:
 
 
 def start(mosquitto, variant, plugin, folder):
-    conf = run.CONF
+    conf = CONF
     if variant:
         on = "auto" if mosquitto.knows_why else "allow"
-        conf += run.PLUGIN.replace("{plugin}", plugin)
+        conf += PLUGIN.replace("{plugin}", plugin)
         conf += f"plugin_opt_topic_guard {on if variant == 2 else 'off'}\n"
     return Broker(mosquitto, folder / f"broker{variant}", conf).start()
 
@@ -68,11 +71,11 @@ def slice_of(broker, count):
     readers = Subscribers(broker.port, count)
     writer = Client(broker.port, "agent:writer:d")
     writer.ping()
-    before = run.schedstat(pid, pid)
+    before = schedstat(pid, pid)
     for _ in range(0, messages, BURST):
         writer.socket.sendall(one * BURST)
         readers.take(len(one) * BURST)
-    took = run.schedstat(pid, pid) - before
+    took = schedstat(pid, pid) - before
     writer.disconnect()
     readers.close()
     return took / (messages * count)
@@ -91,11 +94,11 @@ def measure(name, arguments, folder):
         for number in range(arguments.groups):
             for count in SUBSCRIBERS:
                 group = [[], [], []]
-                for variant in run.ORDER:
+                for variant in ORDER:
                     group[variant].append(slice_of(brokers[variant], count))
                 for variant, values in enumerate(group):
                     found[count][variant].append(statistics.mean(values))
-            run.progress(f"mosquitto {mosquitto.version()}: group {number + 1}")
+            progress(f"mosquitto {mosquitto.version()}: group {number + 1}")
     finally:
         for broker in brokers:
             broker.stop()
@@ -106,11 +109,11 @@ def rows_of(version, found):
     for count, variants in found.items():
         row = [version, count]
         for variant, values in enumerate(variants):
-            row.append(run.spread(values, 2))
+            row.append(spread(values, 2))
             if variant:
                 ratios = [value / bare for value, bare in zip(values, variants[0])]
-                row.append(run.spread(ratios, 2))
-        row.append(run.spread([on / off for on, off in zip(variants[2], variants[1])], 2))
+                row.append(spread(ratios, 2))
+        row.append(spread([on / off for on, off in zip(variants[2], variants[1])], 2))
         yield row
 
 
@@ -118,13 +121,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--groups", type=int, default=8)
-    parser.add_argument("--versions", nargs="+", default=["2.1"], choices=run.VERSIONS)
+    parser.add_argument("--versions", nargs="+", default=["2.1"], choices=VERSIONS)
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory(prefix="presence-bench-") as folder:
         for name in arguments.versions:
             rows += rows_of(*measure(name, arguments, Path(folder)))
-    print(run.table(["mosquitto", "subscribers", "bare, µs", "guard off", "of bare", "guard on",
+    print(table(["mosquitto", "subscribers", "bare, µs", "guard off", "of bare", "guard on",
                      "of bare", "on of off"], rows))
 
 

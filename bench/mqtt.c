@@ -7,11 +7,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
-enum packet { CONNACK = 2, PUBLISH = 3, SUBACK = 9, PINGRESP = 13 };
-enum { RETAIN = 1, LENGTH_BYTES_MAX = 4, CONNECT_MS = 5000, TOPIC_MAX = 256, PAYLOAD_MAX = 4096 };
+enum packet { CONNECT = 1, CONNACK = 2, PUBLISH = 3, SUBACK = 9, PINGRESP = 13 };
+enum {
+	RETAIN = 1,
+	LENGTH_BYTES_MAX = 4,
+	CONNECT_MS = 5000,
+	TOPIC_MAX = 256,
+	PAYLOAD_MAX = 4096,
+	PACKET_MAX = 512
+};
 
 void die(const char *what)
 {
@@ -25,6 +33,17 @@ int64_t now_ns(void)
 	if (clock_gettime(CLOCK_MONOTONIC, &now))
 		die("clock_gettime");
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+void mqtt_need_sockets(int count)
+{
+	enum { OTHERS = 16 };
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("RLIMIT_NOFILE");
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < (rlim_t)count + OTHERS)
+		die("too few descriptors (ulimit -n)");
 }
 
 int mqtt_socket(int port)
@@ -49,19 +68,70 @@ void mqtt_send(int fd, const void *data, size_t size)
 		die("send");
 }
 
-void mqtt_send_connect(int fd, const char *client_id)
+/* A text with its length before it, in two bytes; what does not fit ends the process. */
+static size_t put_text(char packet[static PACKET_MAX], size_t at, const char *text)
+{
+	size_t length = strlen(text);
+	if (at + 2 + length > PACKET_MAX)
+		die(text);
+	packet[at] = (char)(length >> 8);
+	packet[at + 1] = (char)length;
+	memcpy(packet + at + 2, text, length);
+	return at + 2 + length;
+}
+
+/* The header takes three bytes, of which length is two. */
+static void send_packet(int fd, char header, char packet[static PACKET_MAX], size_t size)
+{
+	size_t length = size - 3;
+	packet[0] = header;
+	packet[1] = (char)((length & 0x7f) | 0x80);
+	packet[2] = (char)(length >> 7);
+	mqtt_send(fd, packet, size);
+}
+
+void mqtt_send_connect(int fd, const char *client_id, const struct mqtt_message *will)
 {
 	/* Clean session, a keepalive of 60 s. */
-	static const char head[] = { 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60, 0 };
-	char packet[64] = { 0x10 };
-	size_t length = strlen(client_id);
-	if (3 + sizeof(head) + length > sizeof(packet))
-		die(client_id);
-	packet[1] = (char)(sizeof(head) + 1 + length);
-	memcpy(packet + 2, head, sizeof(head));
-	packet[2 + sizeof(head)] = (char)length;
-	memcpy(packet + 3 + sizeof(head), client_id, length);
-	mqtt_send(fd, packet, 3 + sizeof(head) + length);
+	static const char head[] = { 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 60 };
+	enum { FLAGS = 3 + 7, WILL_RETAINED = 0x24 };
+	char packet[PACKET_MAX];
+	memcpy(packet + 3, head, sizeof(head));
+	size_t at = put_text(packet, 3 + sizeof(head), client_id);
+	if (will) {
+		packet[FLAGS] |= WILL_RETAINED;
+		at = put_text(packet, put_text(packet, at, will->topic), will->payload);
+	}
+	send_packet(fd, CONNECT << 4, packet, at);
+}
+
+void mqtt_send_publish(int fd, const struct mqtt_message *message)
+{
+	char packet[PACKET_MAX];
+	size_t at = put_text(packet, 3, message->topic), length = strlen(message->payload);
+	if (at + length > sizeof(packet))
+		die(message->payload);
+	memcpy(packet + at, message->payload, length);
+	send_packet(fd, PUBLISH << 4 | RETAIN, packet, at + length);
+}
+
+void mqtt_send_ping(int fd)
+{
+	mqtt_send(fd, "\xc0", 2);
+}
+
+int mqtt_take_pingresps(int fd)
+{
+	char answers[64];
+	ssize_t got = recv(fd, answers, sizeof(answers), 0);
+	if (got < 0 && errno == EAGAIN)
+		return 0;
+	if (got <= 0 || got % 2)
+		die("a connection that should stay");
+	for (ssize_t i = 0; i < got; i += 2)
+		if (answers[i] != (char)(PINGRESP << 4) || answers[i + 1])
+			die("an answer to no ping");
+	return (int)got / 2;
 }
 
 void mqtt_send_disconnect(int fd)
@@ -89,13 +159,8 @@ void watcher_begin(struct watcher *watcher, int port, const char *client_id)
 	struct pollfd connected = { .fd = watcher->fd, .events = POLLOUT };
 	if (poll(&connected, 1, CONNECT_MS) != 1 || connected.revents != POLLOUT)
 		die("the broker cannot be reached");
-	mqtt_send_connect(watcher->fd, client_id);
+	mqtt_send_connect(watcher->fd, client_id, NULL);
 	mqtt_send(watcher->fd, subscribe, sizeof(subscribe));
-}
-
-void watcher_ping(struct watcher *watcher)
-{
-	mqtt_send(watcher->fd, "\xc0", 2);
 }
 
 static void see_publish(struct watcher *watcher, const char *body, size_t length, int64_t at_ns)

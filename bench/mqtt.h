@@ -13,10 +13,21 @@ _Noreturn void die(const char *what);
 /* CLOCK_MONOTONIC */
 int64_t now_ns(void);
 
+/* So many at once. */
+void mqtt_need_sockets(int count);
 /* A non-blocking socket whose connect() is under way, to a broker on loopback. */
 int mqtt_socket(int port);
 void mqtt_send(int fd, const void *data, size_t size);
-void mqtt_send_connect(int fd, const char *client_id);
+/* will: a retained last will, NULL for none. */
+struct mqtt_message {
+	const char *topic, *payload;
+};
+void mqtt_send_connect(int fd, const char *client_id, const struct mqtt_message *will);
+/* Retained, QoS 0. */
+void mqtt_send_publish(int fd, const struct mqtt_message *message);
+void mqtt_send_ping(int fd);
+/* How many answers to pings there are; anything else there is ends the process. */
+int mqtt_take_pingresps(int fd);
 void mqtt_send_disconnect(int fd);
 /* The answer to CONNECT: false when it is not there yet; accepted says what it was. */
 bool mqtt_take_connack(int fd, bool *accepted);
@@ -36,6 +47,5 @@ struct watcher {
 void watcher_begin(struct watcher *watcher, int port, const char *client_id);
 /* Reads what is there. */
 void watcher_read(struct watcher *watcher);
-void watcher_ping(struct watcher *watcher);
 
 #endif

@@ -1,213 +1,126 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """Runs the benchmarks and prints what they say as Markdown; scripts/bench.sh builds and calls it.
 
-For each version of the broker there are three brokers at once: bare, with the plugin alone, and
-with the plugin and Redis. Each in turn gets a short slice of the same load, in the order A B C C
-B A: what slows the machine down for a while slows all of them, and ratios within such a group can
-be believed where the figures themselves cannot."""
+For each version of Mosquitto four brokers run at once: bare, with a plugin that only publishes,
+with one that waits for Redis in its callbacks, and with presence and its Redis. Each in turn gets
+short slices of the same loads, in the order A B C D D C B A: what slows the machine down for a
+while slows all of them, and ratios within such a group can be believed where the figures
+themselves cannot. Clients that speak for themselves, with a last will, are a fifth; they use the
+bare broker."""
 import argparse
-import json
 import os
 import platform
 import resource
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPOSITORY / "tests/e2e"))
-
-from servers import Broker, Redis, RedisError, find_mosquitto, poll  # noqa: E402
+from plots import bars, targets as targets_plot
+from rows import (BARE, BROKER_ROWS, NAIVE, NOT_MEASURED, PRESENCE, PUBLISH, STALLED, WILL,
+                  core_results, mean, memory_row, redis_results, results_of, results_table, spread,
+                  stall_naive_row, stall_row, table)
+from targets import NAIVE_ROUND_TRIPS, REPOSITORY, STANDSTILL_MS, Load, Outside, Target
+from servers import find_mosquitto  # noqa: E402  (targets says where it is)
 
 VERSIONS = ["2.0.11", "2.0.21", "2.1"]
-VARIANTS = ["bare", "plugin", "plugin and Redis"]
-ORDER = [0, 1, 2, 2, 1, 0]
-CYCLES, RATE, WINDOW, HOLD_MS = 1000, 1500, 64, 50  # of a slice
-FLOOD_CYCLES = 5000  # as fast as the window allows, to see full batches
+BROKERS = [BARE, PUBLISH, NAIVE, PRESENCE]
+CONTESTANTS = [BARE, WILL, PUBLISH, NAIVE, PRESENCE]
+RATE, HOLD_MS, PINGS, SAYS_CLIENT = 1500, 50, 1000, 2
+AGAIN_MAX = 3  # tries of one slice
 OUTSIDE_MAX = 0.10  # a group during which others took more of the machine is noise
-PATIENCE = 20
-STREAM = "presence:{0}:events"
-CONF = """
-user root
-log_dest stderr
-log_type error
-log_type warning
-log_type information
-connection_messages false
-set_tcp_nodelay true
-max_queued_messages 0
-allow_anonymous true
-listener {port} 127.0.0.1
-"""
-# Without grace a reset is published at once, by 2.0 with its next tick.
-PLUGIN = """
-plugin {plugin}
-plugin_opt_node bench
-plugin_opt_grace 0
-"""
 
 
-def schedstat(pid, task):
-    return int(Path(f"/proc/{pid}/task/{task}/schedstat").read_text().split()[0]) / 1000
+class Sizes:
+    """What is done in a minute, or in ten."""
 
-
-def other_threads_us(pid):
-    tasks = [int(task) for task in os.listdir(f"/proc/{pid}/task")]
-    return sum(schedstat(pid, task) for task in tasks if task != pid)
-
-
-class Target:
-    """A broker, and the Redis it writes to, if any."""
-
-    def __init__(self, mosquitto, variant, plugin, folder):
-        self.presence = variant > 0
-        self.redis = Redis(folder / "redis") if variant == 2 else None
-        conf = CONF
-        if self.presence:
-            conf += PLUGIN.replace("{plugin}", plugin)
-        if self.redis:
-            conf += f"plugin_opt_redis_url {self.redis.url}\n"
-        self.broker = Broker(mosquitto, folder / "broker", conf)
-
-    def start(self):
-        if self.redis:
-            self.redis.start()
-        self.broker.start()
-        if self.redis:
-            poll(lambda: self.redis("HLEN", "presence:{0}:nodes"), PATIENCE,
-                 lambda: "the plugin is in Redis; its log:\n" + self.broker.log())
-
-    def close(self):
-        self.broker.stop()
-        if self.redis:
-            self.redis.stop()
-
-    def pids(self):
-        return [server.process.pid for server in (self.broker, self.redis) if server]
-
-    def load(self, generator, cycles=CYCLES, rate=RATE):
-        """One slice."""
-        pid = self.broker.process.pid
-        words = [self.broker.port, pid, int(self.presence), cycles, rate, WINDOW, HOLD_MS]
-        before = RedisCost(self) if self.redis else None
-        done = subprocess.run([generator, *map(str, words)], capture_output=True, text=True,
-                              timeout=60, check=False)
-        if done.returncode:
-            raise SystemExit(f"the measurement failed: {done.stdout}{done.stderr}\n"
-                             f"the broker's log:\n{self.broker.log()[-3000:]}")
-        measured = json.loads(done.stdout)
-        if before:
-            measured["redis"] = before.until_now(2 * cycles)
-        return measured
-
-
-class RedisCost:
-    """What contributions cost: each is one entry of the stream."""
-
-    def __init__(self, target):
-        self.target, self.redis = target, target.redis
-        self.entries, self.last_id = self.stream()
-        self.calls, self.script_us = self.scripts()
-        self.redis_us, self.worker_us = self.cpu()
-
-    def stream(self):
-        try:
-            found = self.redis("XINFO", "STREAM", STREAM)
-        except RedisError:
-            return 0, "0-0"
-        found = dict(zip(found[::2], found[1::2]))
-        return found["entries-added"], found["last-generated-id"]
-
-    def scripts(self):
-        for line in self.redis("INFO", "commandstats").splitlines():
-            if line.startswith("cmdstat_evalsha:"):
-                found = dict(word.split("=") for word in line.split(":")[1].split(","))
-                return int(found["calls"]), int(found["usec"])
-        return 0, 0
-
-    def cpu(self):
-        redis, broker = self.redis.process.pid, self.target.broker.process.pid
-        return schedstat(redis, redis), other_threads_us(broker)
-
-    def until_now(self, contributions):
-        expected = self.entries + contributions
-        poll(lambda: self.stream()[0] >= expected, PATIENCE,
-             lambda: f"Redis has {expected} contributions, not {self.stream()[0]}")
-        now = RedisCost(self.target)
-        if now.entries != expected:
-            raise SystemExit(f"Redis has {now.entries - expected} contributions too many")
-        return {"contributions": contributions, "scripts": now.calls - self.calls,
-                "script_us": now.script_us - self.script_us,
-                "redis_us": now.redis_us - self.redis_us,
-                "worker_us": now.worker_us - self.worker_us, "lags_ms": self.lags()}
-
-    def lags(self):
-        """From the transition, which is when its rev was made, to its entry in the stream."""
-        lags = []
-        for identifier, words in self.redis("XRANGE", STREAM, "(" + self.last_id, "+"):
-            rev = int(words[words.index("rev") + 1])
-            lags.append(max(0, int(identifier.split("-")[0]) - rev // 1000))
-        return lags
-
-
-class Outside:
-    """The share of the machine that goes to nobody of ours."""
-
-    def __init__(self, targets):
-        self.targets = targets
-        self.busy, self.total, self.ours = self.read()
-
-    def read(self):
-        ticks = [int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
-        user, nice, system, idle, iowait, _, _, steal = ticks
-        hertz = os.sysconf("SC_CLK_TCK")
-        ours = 0
-        for pid in (pid for target in self.targets for pid in target.pids()):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ours += (int(fields[11]) + int(fields[12])) / hertz
-        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-            usage = resource.getrusage(whose)
-            ours += usage.ru_utime + usage.ru_stime
-        busy = (user + nice + system + steal) / hertz
-        return busy, busy + (idle + iowait) / hertz, ours
-
-    def share(self):
-        busy, total, ours = self.read()
-        return max(0.0, (busy - self.busy - (ours - self.ours)) / max(total - self.total, 1e-9))
-
-
-def measure_version(name, arguments, folder):
-    """Groups of slices per variant: [{"slices": [[..], [..], [..]], "outside": share}], and what a
-    flood costs Redis."""
-    mosquitto, targets, groups = find_mosquitto(name), [], []
-    generator = arguments.build / "bench/broker_bench"
-    plugin = str(arguments.build / "plugin/mosquitto_presence.so")
-    try:
-        for variant in range(len(VARIANTS)):
-            targets.append(Target(mosquitto, variant, plugin, folder / f"{name}-{variant}"))
-            targets[-1].start()
-        for target in targets:  # caches, tables and retained topics are as they will be
-            target.load(generator)
-        for number in range(arguments.groups):
-            outside, slices = Outside(targets), [[] for _ in VARIANTS]
-            for variant in ORDER:
-                slices[variant].append(targets[variant].load(generator))
-            groups.append({"slices": slices, "outside": outside.share()})
-            progress(f"mosquitto {mosquitto.version()}: group {number + 1} of {arguments.groups}, "
-                     f"{groups[-1]['outside']:.0%} of the machine taken by others")
-        flood = targets[2].load(generator, FLOOD_CYCLES, 0)
-    finally:
-        for target in targets:
-            target.close()
-    return mosquitto.version(), groups, flood
+    def __init__(self, quick):
+        self.loads = [Load("paced", 300 if quick else 750, RATE, HOLD_MS),
+                      Load("churn", 600 if quick else 2000),
+                      Load("drop", 1000 if quick else 5000, hold_ms=200, drop=True, pings=PINGS)]
+        self.groups_min = 1 if quick else 3
+        self.stall_s = 1 if quick else 2
+        self.stall_load = Load("stall", int(RATE * (self.stall_s + 1)), RATE, HOLD_MS)
+        self.stall_rounds = 1 if quick else 3
+        self.core = ["1000", "10000"] if quick else ["1000", "10000", "100000", "1000000"]
+        self.redis = ["1000"] if quick else ["1000", "10000", "100000", "1000000"]
 
 
 def progress(text):
     print(f"    {text}", file=sys.stderr, flush=True)
+
+
+class Field:
+    """The brokers of one version, and who uses which."""
+
+    def __init__(self, name, arguments, folder):
+        self.mosquitto = find_mosquitto(name)
+        self.generator = arguments.build / "bench/broker_bench"
+        self.targets = {who: Target(who, self.mosquitto, arguments.build, folder / f"{name}-{who}")
+                        for who in BROKERS}
+        self.again = 0
+
+    def __enter__(self):
+        try:
+            for target in self.targets.values():
+                target.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for target in self.targets.values():
+            target.close()
+
+    def run(self, who, load, stall_s=0):
+        """A slice; once more when the machine stood still in it, but not if it was wrong."""
+        target = self.targets[BARE if who == WILL else who]
+        for _ in range(AGAIN_MAX):
+            one = target.load(self.generator, load, SAYS_CLIENT if who == WILL else None, stall_s)
+            if one["standstill_ms"] < STANDSTILL_MS or one["wrong"] or stall_s:
+                return one
+            self.again += 1
+            progress(f"the machine stood still for {one['standstill_ms'] / 1000:.1f} s: once more")
+        return one
+
+    def group(self, loads):
+        """Everybody twice: who -> load -> slices."""
+        outside = Outside(self.targets.values())
+        slices = {who: defaultdict(list) for who in CONTESTANTS}
+        for load in loads:
+            for who in CONTESTANTS + CONTESTANTS[::-1]:
+                slices[who][load.name].append(self.run(who, load))
+        return {"slices": slices, "outside": outside.share()}
+
+    def stall(self, sizes):
+        slices = {who: defaultdict(list) for who in CONTESTANTS}
+        for who, name, stall_s in [(PRESENCE, "calm", 0), (PRESENCE, STALLED, sizes.stall_s),
+                                   (NAIVE, STALLED, sizes.stall_s)]:
+            slices[who][name].append(self.run(who, sizes.stall_load, stall_s))
+        return {"slices": slices}
+
+
+def measure_version(name, arguments, sizes, folder):
+    groups, stalls = [], []
+    with Field(name, arguments, folder) as field:
+        version = field.mosquitto.version()
+        # Caches, tables and retained topics are as they will be, and memory has grown once.
+        grown = {who: field.run(who, sizes.loads[-1])["bytes"] for who in BROKERS}
+        for number in range(sizes.stall_rounds):
+            stalls.append(field.stall(sizes))
+            progress(f"mosquitto {version}: Redis stood still {number + 1} of "
+                     f"{sizes.stall_rounds} times")
+        until = time.monotonic() + arguments.seconds
+        while len(groups) < sizes.groups_min or time.monotonic() < until:
+            groups.append(field.group(sizes.loads))
+            progress(f"mosquitto {version}: group {len(groups)}, {groups[-1]['outside']:.0%} of "
+                     f"the machine taken by others, {max(0, until - time.monotonic()):.0f} s left")
+    return {"version": version, "groups": groups, "stalls": stalls, "bytes": grown,
+            "again": field.again}
 
 
 def quiet_ones(groups):
@@ -216,73 +129,49 @@ def quiet_ones(groups):
     return quiet if 2 * len(quiet) >= len(groups) else groups
 
 
-def spread(values, digits):
-    """median [lower quartile to upper quartile]"""
-    if len(values) < 2:
-        return f"{values[0]:.{digits}f}"
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return f"{middle:.{digits}f} [{low:.{digits}f} to {high:.{digits}f}]"
-
-
-def table(head, rows):
-    lines = [head, ["--"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
-
-
-def cpu_of(group, variant):
-    return statistics.mean(one["cpu_us"] for one in group["slices"][variant])
-
-
-def cpu_table(measured):
+def contestants_table(groups, grown):
+    head = ["", "µs paced", "µs churn", "connects/s", "drop, ends/s", "µs a ping", "bytes a device",
+            "online ms p50", "p99", "reset ms p50", "p99"]
     rows = []
-    for version, groups, _ in measured:
-        for variant, name in enumerate(VARIANTS):
-            ratio = [cpu_of(group, variant) / cpu_of(group, 0) for group in groups]
-            rows.append([version, name, spread([cpu_of(group, variant) for group in groups], 1),
-                         spread(ratio, 2) if variant else "1"])
-    return table(["mosquitto", "", "µs per connect and disconnect", "of bare"], rows)
+    for who in CONTESTANTS:
+        slices = {load: [one for group in groups for one in group["slices"][who][load]]
+                  for load in ("paced", "churn", "drop")}
 
-
-def latency_table(measured):
-    kinds = ["online_ms", "clean_ms", "abrupt_ms"]
-    head = ["mosquitto", "", *(f"{kind} {what}" for kind in ("connect", "goodbye", "reset")
-                               for what in ("p50", "p99", "max"))]
-    rows = []
-    for version, groups, _ in measured:
-        for variant, name in list(enumerate(VARIANTS))[1:]:
-            slices = [one for group in groups for one in group["slices"][variant]]
-            row = [version, name]
-            for kind in kinds:
-                row += [f"{statistics.median(one[kind]['p50'] for one in slices):.2f}",
-                        spread([one[kind]["p99"] for one in slices], 2),
-                        f"{max(one[kind]['max'] for one in slices):.1f}"]
-            rows.append(row)
+        def of(load, value, digits=1):
+            return spread([value(one) for one in slices[load]], digits)
+        row = [who, of("paced", lambda one: one["all_us"]), of("churn", lambda one: one["all_us"]),
+               of("drop", lambda one: one["cycles"] / one["up_s"], 0),
+               of("drop", lambda one: one["cycles"] / one["down_s"], 0),
+               of("drop", lambda one: one["held_us"], 0), f"{grown[who]:.0f}" if who in grown
+               else ""]
+        for kind in ("online_ms", "abrupt_ms"):
+            for point in ("p50", "p99"):
+                row.append(of("paced", lambda one: one[kind][point], 2) if who != BARE else "")
+        rows.append(row)
     return table(head, rows)
 
 
-def redis_row(version, load, slices):
+def redis_row(load, slices):
     total = {key: sum(one["redis"][key] for one in slices)
-             for key in ("contributions", "scripts", "script_us", "redis_us", "worker_us")}
+             for key in ("contributions", "scripts", "script_us", "redis_us", "worker_us",
+                         "bytes_in")}
     lags = sorted(lag for one in slices for lag in one["redis"]["lags_ms"])
     count = total["contributions"]
-    return [version, load, count, f"{count / max(total['scripts'], 1):.1f}",
+    return [load, count, f"{count / max(total['scripts'], 1):.1f}",
             *(f"{total[key] / count:.1f}" for key in ("script_us", "redis_us", "worker_us")),
-            lags[len(lags) // 2], lags[len(lags) * 99 // 100], lags[-1],
-            max(one["queue_max"] for one in slices), max(one["lag_max_ms"] for one in slices)]
+            f"{total['bytes_in'] / count:.0f}", lags[len(lags) // 2], lags[len(lags) * 99 // 100],
+            lags[-1]]
 
 
-def redis_table(measured):
-    head = ["mosquitto", "load", "contributions", "per script", "script µs each",
-            "Redis CPU µs each", "worker CPU µs each", "lag ms p50", "p99", "max", "queue seen",
-            "lag_ms seen"]
-    rows = []
-    for version, groups, flood in measured:
-        slices = [one for group in groups for one in group["slices"][2]]
-        rows += [redis_row(version, "paced", slices), redis_row(version, "flood", [flood])]
-    return table(head, rows)
+def redis_table(groups):
+    head = ["load", "contributions", "per script", "script µs each", "Redis CPU µs each",
+            "worker CPU µs each", "bytes in each", "lag ms p50", "p99", "max"]
+    return table(head, [redis_row(load, [one for group in groups
+                                         for one in group["slices"][PRESENCE][load]])
+                        for load in ("paced", "churn", "drop")])
 
 
-def machine():
+def machine(arguments):
     words = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines()
                  if ":" in line)
     names = {key.strip(): value.strip() for key, value in words.items()}
@@ -290,55 +179,106 @@ def machine():
                            check=True).stdout.split()[2]
     commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=REPOSITORY, text=True,
                             capture_output=True, check=False).stdout.strip()
-    return (f"{time.strftime('%Y-%m-%d %H:%M %Z')}, commit {commit or 'unknown'}. "
+    return (f"{time.strftime('%Y-%m-%d %H:%M %Z')}, commit {commit or 'unknown'}"
+            f"{', --quick' if arguments.quick else ''}. "
             f"{os.cpu_count()} × {names.get('model name', platform.machine())}, "
-            f"Linux {platform.release()}, Redis {redis[2:]} on a unix socket, "
-            f"load {os.getloadavg()[0]:.1f} at the start.")
+            f"Linux {platform.release()}, Redis {redis[2:]} on a unix socket, load "
+            f"{os.getloadavg()[0]:.1f} at the start. How to read them: [README.md](README.md).\n")
 
 
-def report_brokers(arguments, folder):
-    measured, noise = [], []
+def settings(sizes):
+    paced, churn, drop = sizes.loads
+    return (f"Paced: {paced.cycles} connects a slice, {RATE} a second, each stays {HOLD_MS} ms, "
+            f"every other one ends with a reset. Churn: {churn.cycles}, as fast as can be, gone at "
+            f"once. Drop: {drop.cycles} come, {PINGS} pings a second for 200 ms, all are reset at "
+            "once. At most 64 connects under way. set_tcp_nodelay true, max_queued_messages 0, "
+            f"grace 0. The naive one takes {NAIVE_ROUND_TRIPS} round trips an event. Redis stands "
+            f"still for {sizes.stall_s} s of {sizes.stall_s + 1}.\n")
+
+
+def report_version(measured, plot):
+    """Its section, and the results in it."""
+    version, groups = measured["version"], quiet_ones(measured["groups"])
+    results = results_of(BROKER_ROWS, groups)
+    results += results_of([stall_row(), stall_naive_row()], measured["stalls"])
+    results += results_of([memory_row()], [{"slices": {}, "bytes": measured["bytes"]}])
+    results.sort(key=lambda one: (not one.row.number, int(one.row.number[1:] or 0)))
+    outside = [100 * group["outside"] for group in measured["groups"]]
+    noise = (f"{len(groups)} of {len(outside)} groups used; others took {spread(outside, 0)} % of "
+             f"the machine. Slices repeated because it stood still: {measured['again']}.")
+    if max(outside) > 100 * OUTSIDE_MAX:
+        noise += (" **It was busy with other things: figures are rough, latencies and rates above "
+                  "all; ratios of CPU time are what is left to compare.**")
+    cpu = {f"{who}, paced": [mean(group, who, "paced", "all_us") for group in groups]
+           for who in CONTESTANTS}
+    pictures = [plot(f"targets-{version}", targets_plot(results, f"Mosquitto {version}")),
+                plot(f"cpu-{version}", bars(cpu, f"Mosquitto {version}: CPU of the broker's main "
+                                                 "thread, a connect and its end", "µs"))]
+    return "\n".join([f"## Mosquitto {version}\n", noise + "\n", results_table(results),
+                      *pictures, "### Each by itself\n",
+                      contestants_table(groups, measured["bytes"]),
+                      "### Redis of presence, and the worker\n", redis_table(groups)]), results
+
+
+def report_brokers(arguments, sizes, folder, plot):
+    parts, results = [], []
     for name in arguments.versions:
         try:
-            version, groups, flood = measure_version(name, arguments, folder)
+            measured = measure_version(name, arguments, sizes, folder)
         except FileNotFoundError as missing:
             progress(f"without mosquitto {name}: {missing}")
             continue
-        quiet = quiet_ones(groups)
-        measured.append((version, quiet, flood))
-        noise.append(f"{version}: {len(quiet)} of {len(groups)}, others took "
-                     f"{spread([100 * group['outside'] for group in quiet], 0)} % of the machine")
-    late_ms = max(one["held_back_ms"] for _, groups, _ in measured for group in groups
-                  for slices in group["slices"] for one in slices)
-    slices = (f"Slices of {CYCLES} connects, {RATE} a second, at most {WINDOW} at once, each "
-              f"device stays {HOLD_MS} ms; no connect began later than {late_ms:.0f} ms after it "
-              f"was due. Groups used: {'; '.join(noise)}.")
-    busy = any(group["outside"] > OUTSIDE_MAX for _, groups, _ in measured for group in groups)
-    return "\n".join([
-        "## Brokers\n",
-        *["**The machine was busy with other things: these figures are rough, latencies and lags "
-          "above all.**\n"] * busy,
-        slices + "\nEvery transition was seen once and in order, and is in Redis once. Each "
-        "value: median [quartiles].\n",
-        "### CPU of the broker's main thread\n", cpu_table(measured),
-        "### From the client's act to the watcher, ms\n", latency_table(measured),
-        "### Redis, its share and the worker's\n", redis_table(measured)])
+        text, found = report_version(measured, plot)
+        parts.append(text)
+        results += found
+    return "\n".join(parts), results
 
 
-def report_core(arguments):
-    sizes = ["1000", "10000", "100000"] + ([] if arguments.quick else ["1000000"])
-    progress("the core: " + ", ".join(sizes) + " devices")
-    done = subprocess.run([arguments.build / "bench/core_bench", *sizes], text=True, check=True,
-                          stdout=subprocess.PIPE, timeout=400)
-    return "## Core\n\n" + done.stdout
-
-
-def report_redis(arguments):
-    sizes = ["1000", "10000"] + ([] if arguments.quick else ["100000", "1000000"])
-    progress("the script of Redis: " + ", ".join(sizes) + " subjects")
-    done = subprocess.run([arguments.build / "bench/redis_bench", *sizes], text=True, check=True,
+def run_program(arguments, name, sizes):
+    progress(f"{name}: {', '.join(sizes)}")
+    done = subprocess.run([arguments.build / "bench" / name, *sizes], text=True, check=True,
                           stdout=subprocess.PIPE, timeout=600)
-    return "## Script of Redis\n\n" + done.stdout
+    return done.stdout
+
+
+def meanings(results):
+    """What each figure is to somebody who runs a broker, once."""
+    said = {one.row.means: f"- **{f'{one.row.number} {one.row.name}'.strip()}.** {one.row.means}"
+            for one in reversed(results) if one.row.means}
+    return "\n".join(reversed(said.values())) + "\n"
+
+
+def plotter(written):
+    """A function that writes a plot beside the results and returns the words that show it."""
+    def plot(name, image):
+        if not written:
+            return ""
+        folder = written.parent / "plots"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.svg").write_text(image)
+        return f"![{name}](plots/{name}.svg)\n"
+    return plot
+
+
+def report(arguments):
+    """The text, and how many transitions were wrong."""
+    sizes, began = Sizes(arguments.quick), time.monotonic()
+    head = ["# Results\n", machine(arguments), settings(sizes)]
+    plot = plotter(arguments.write)
+    with tempfile.TemporaryDirectory(prefix="presence-bench-") as folder:
+        brokers, results = report_brokers(arguments, sizes, Path(folder), plot)
+    wrong = sum(one.wrong for one in results)
+    core, redis = (run_program(arguments, name, count) for name, count in
+                   (("core_bench", sizes.core), ("redis_bench", sizes.redis)))
+    inside = core_results(core) + redis_results(redis)
+    head += [f"Took {time.monotonic() - began:.0f} s. " + (
+        "Every transition was seen once and in order, and is in Redis once.\n" if not wrong else
+        f"**{wrong} transitions were lost, doubled or out of order.**\n")]
+    return "\n".join([*head, brokers, "## Without a broker\n", results_table(inside),
+                      plot("targets-inside", targets_plot(inside, "Without a broker")),
+                      "### Core\n", core, "### Script of Redis\n", redis,
+                      "## What it means\n", meanings(results + inside),
+                      "Not measured here: " + NOT_MEASURED]), wrong
 
 
 def main():
@@ -346,19 +286,19 @@ def main():
     parser.add_argument("--build", type=lambda path: Path(path).resolve(), required=True)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", type=Path, help="where the results go too")
-    parser.add_argument("--versions", nargs="+", default=VERSIONS, choices=VERSIONS)
-    parser.add_argument("--groups", type=int)
+    parser.add_argument("--versions", nargs="+", choices=VERSIONS)
+    parser.add_argument("--seconds", type=float, help="for the groups of a version")
     arguments = parser.parse_args()
-    arguments.groups = arguments.groups or (2 if arguments.quick else 16)
+    arguments.versions = arguments.versions or (["2.1"] if arguments.quick else ["2.0.11", "2.1"])
+    arguments.seconds = arguments.seconds or (10 if arguments.quick else 90)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    parts = ["# Results\n", machine() + " How to read them: [README.md](README.md).\n"]
-    with tempfile.TemporaryDirectory(prefix="presence-bench-") as folder:
-        parts += [report_core(arguments), report_redis(arguments),
-                  report_brokers(arguments, Path(folder))]
-    text = "\n".join(parts)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the brokers inherit it
+    text, wrong = report(arguments)
     print(text)
     if arguments.write:
         arguments.write.write_text(text)
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,15 @@ usage() {
 	cat <<END
 usage: scripts/bench.sh [--quick] [--write]
 
-Builds the plugin as users do and measures it: the state machine by itself, and
-brokers of three versions under a steady load, each bare, with the plugin, and
-with the plugin and Redis. Prints tables; bench/README.md says how to read them.
-Takes about nine minutes. Everything runs on loopback, in a temporary folder.
+Builds the plugin as users do and measures it: brokers under the same loads side
+by side (bare, with a plugin that only publishes, with one that waits for Redis,
+and with presence), the state machine by itself, and the script of Redis. Prints
+tables; bench/README.md says how to read them. Takes about ten minutes.
+Everything runs on loopback, in a temporary folder.
 Fails when a transition is lost, comes twice or out of order.
 
-  --quick   about a minute: few repetitions, and no core of a million devices
-  --write   put the tables into bench/RESULTS.md too
+  --quick   about a minute: one version, few repetitions, no million devices
+  --write   put the tables into bench/RESULTS.md too, with plots
   --help
 END
 }

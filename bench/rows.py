@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
+"""The rows of the results: what is divided by what, what it should be, what it means."""
+import statistics
+from dataclasses import dataclass
+
+
+def quartiles(values):
+    if len(values) < 2:
+        return [values[0]] * 3
+    return statistics.quantiles(values, n=4, method="inclusive")
+
+
+def spread(values, digits):
+    """median [lower quartile to upper quartile]"""
+    low, middle, high = quartiles(values)
+    if len(values) < 2:
+        return f"{middle:.{digits}f}"
+    return f"{middle:.{digits}f} [{low:.{digits}f} to {high:.{digits}f}]"
+
+
+def table(head, rows):
+    lines = [head, ["--"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+@dataclass
+class Row:
+    """value(group) is one ratio or figure, None when it was not measured there. loads is what
+    must have been seen without a fault for it: (contestant, load)."""
+    number: str
+    name: str
+    anchor: str
+    target: float
+    at_most: bool
+    loads: list
+    value: object
+    means: str = ""
+
+    def meets(self, value):
+        return value <= self.target if self.at_most else value >= self.target
+
+    def goal(self):
+        return ("≤ " if self.at_most else "≥ ") + f"{self.target:g}" if self.target else "none"
+
+
+@dataclass
+class Result:
+    row: Row
+    values: list
+    wrong: int
+
+    def verdict(self):
+        if self.wrong:
+            return f"**WRONG** ({self.wrong})"
+        if not self.row.target:
+            return ""
+        return "pass" if self.row.meets(quartiles(self.values)[1]) else "short"
+
+    def digits(self):
+        size = abs(quartiles(self.values)[1])
+        return 3 if size < 0.1 else 2 if size < 100 else 0
+
+
+def mean(group, contestant, load, key):
+    return statistics.mean(reach(one, key) for one in group["slices"][contestant][load])
+
+
+def reach(measured, path):
+    for key in path.split("."):
+        measured = measured[key]
+    return measured
+
+
+def ratio(number, name, anchor, target, load, over, under, key, means="", at_most=True):
+    """Row of over's key divided by under's; of what was counted in seconds, rates are compared
+    when more is better."""
+    def value(group):
+        first, second = (mean(group, who, load, key) for who in (over, under))
+        return first / second if at_most else second / first
+    return Row(number, f"{name}: {over} / {under}", anchor, target, at_most,
+               [(over, load), (under, load)], value, means)
+
+
+def each(number, name, anchor, target, load, key, means=""):
+    """Row of a figure of Redis for each change."""
+    def value(group):
+        return mean(group, "presence", load, key) / mean(group, "presence", load,
+                                                         "redis.contributions")
+    return Row(number, name, anchor, target, True, [("presence", load)], value, means)
+
+
+PUBLISH, NAIVE, WILL, BARE, PRESENCE = "publish-only", "naive", "last will", "bare", "presence"
+STALLED = "Redis stands still"
+
+BROKER_ROWS = [
+    ratio("R1", "CPU of a connect and its end, paced", "0.88 on 2.0.11, 1.07 on 2.1", 1.05,
+          "paced", PRESENCE, PUBLISH, "all_us",
+          "What of the broker's one thread presence takes, beyond what telling anybody at all "
+          "costs. It is what the broker can no longer do for messages."),
+    ratio("R1", "CPU of a connect and its end, as fast as can be", "0.98 on 2.0.11, 1.42 on 2.1",
+          1.15, "churn", PRESENCE, PUBLISH, "all_us",
+          "The same in a reconnect storm, where the worker and Redis want the same cores."),
+    ratio("", "CPU of a connect and its end, paced", "1.18", 0, "paced", PUBLISH, BARE, "all_us",
+          "What telling anybody at all costs: two records, kept and sent to one watcher."),
+    ratio("", "CPU of a connect and its end, paced", "", 0, "paced", PRESENCE, WILL, "all_us",
+          "Beside clients that speak for themselves, with a message and a last will: what the "
+          "broker's thread pays for not having to trust them."),
+    ratio("R2", "connects a second", "0.79 to 0.89 publish-only", 0.80, "drop", PRESENCE, BARE,
+          "up_s", "How long everybody takes to be back after a restart of the broker, if the "
+          "network allows. With fewer free cores than busy processes it shows contention.",
+          at_most=False),
+    ratio("R2", "connects a second", "1", 0.97, "drop", PRESENCE, PUBLISH, "up_s", at_most=False),
+    ratio("R3", "mass drop, ends a second", "4.7 to 5.9 publish-only", 4.5, "drop", PRESENCE,
+          NAIVE, "down_s", "How soon the last of thousands that lost their network at once is "
+          "shown as gone.", at_most=False),
+    ratio("R3", "mass drop, ends a second", "1", 0.95, "drop", PRESENCE, PUBLISH, "down_s",
+          at_most=False),
+    ratio("R4", "connect to watcher, p50", "1.0", 1.05, "paced", PRESENCE, PUBLISH,
+          "online_ms.p50", "How long a panel shows somebody as offline who is there. The 99th "
+          "percentile is the first figure to suffer on a busy machine."),
+    ratio("R4", "connect to watcher, p99", "1.0", 1.25, "paced", PRESENCE, PUBLISH,
+          "online_ms.p99"),
+    ratio("R5", "reset to watcher, p50", "1.0", 1.05, "paced", PRESENCE, PUBLISH,
+          "abrupt_ms.p50", "The same for who is gone. Here without grace; with it the end is "
+          "shown as much later. On 2.1, where the plugin reads last wills, an end without grace "
+          "waits for the broker's next tick, since the will gives it its reason: that wait is "
+          "what this row shows there, and in part R3; with grace it is in the grace."),
+    ratio("R5", "reset to watcher, p99", "1.0", 1.25, "paced", PRESENCE, PUBLISH,
+          "abrupt_ms.p99"),
+    ratio("", "CPU of a ping", "1", 0, "drop", PRESENCE, BARE, "held_us",
+          "Idle devices cost what their pings cost the broker; presence should add nothing."),
+    each("R9", "scripts a change, mass drop", "0.004 to 1", 0.02, "drop", "redis.scripts",
+         "Round trips to Redis: what decides how far away Redis may be. The larger the "
+         "storm, the fuller the batches."),
+    each("R9", "bytes to Redis a change, mass drop", "60 to 340", 64, "drop", "redis.bytes_in",
+         "What the network to Redis has to carry. The goal was for a packed record; ours is the "
+         "public one, which any reader of Redis can understand."),
+    ratio("R10", "CPU of Redis a change, mass drop", "", 0, "drop", PRESENCE, NAIVE,
+          "redis.redis_us", "What one Redis carries. The naive one writes three commands and "
+          "keeps no order, no stream and no memory of who has written."),
+]
+
+
+def stall_row():
+    def value(group):
+        return (mean(group, PRESENCE, STALLED, "connack_ms.p99")
+                / mean(group, PRESENCE, "calm", "connack_ms.p99"))
+    return Row("R6", "CONNACK p99, Redis stands still / does not: presence", "8 to 20", 1.5, True,
+               [(PRESENCE, STALLED), (PRESENCE, "calm")], value,
+               "Whether devices notice what happens to Redis. They should not.")
+
+
+def stall_naive_row():
+    def value(group):
+        return (mean(group, NAIVE, STALLED, "connack_ms.p99")
+                / mean(group, PRESENCE, STALLED, "connack_ms.p99"))
+    return Row("R6", "CONNACK p99 while Redis stands still: naive / presence", "250 to 560", 0,
+               True, [(NAIVE, STALLED), (PRESENCE, STALLED)], value,
+               "What they notice when the callback waits for Redis.")
+
+
+def memory_row():
+    def value(group):
+        return group["bytes"][PRESENCE] / group["bytes"][PUBLISH]
+    return Row("R8", "memory a device, retained record included: presence / publish-only", "1.15",
+               1.2, True, [], value,
+               "How many devices fit into the memory of the broker: the socket in the kernel "
+               "comes on top.")
+
+
+def results_of(rows, groups):
+    found = []
+    for row in rows:
+        have = [group for group in groups
+                if all(group["slices"][who][load] for who, load in row.loads)]
+        wrong = sum(one["wrong"] for group in have for who, load in row.loads
+                    for one in group["slices"][who][load])
+        if have:
+            found.append(Result(row, [row.value(group) for group in have], wrong))
+    return found
+
+
+def results_table(results):
+    return table(["", "what", "median [quartiles]", "anchor", "target", ""],
+                 [[one.row.number, one.row.name, spread(one.values, one.digits()),
+                   one.row.anchor, one.row.goal(), one.verdict()] for one in results])
+
+
+# ---- the programs that measure without a broker ---------------------------------------------
+
+
+def tables_of(text):
+    """Markdown's tables: lists of rows, each a dictionary by column."""
+    found, head = [], None
+    for line in text.splitlines():
+        words = [word.strip() for word in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            head = None
+        elif set(line) <= set("|-: "):
+            continue
+        elif head is None:
+            head, rows = words, []
+            found.append(rows)
+        else:
+            rows.append(dict(zip(head, words)))
+    return found
+
+
+MILLION = 1000000  # some targets are for so many
+
+
+def figure(number, name, anchor, target, value, means=""):
+    row = Row(number, name, anchor, target, True, [], None, means)
+    return Result(row, [value], 0)
+
+
+def core_results(text):
+    rows = tables_of(text)[0]
+    last = rows[-1]
+    size = f"{int(last['devices']):,} devices"
+    size_fits = int(last["devices"]) >= MILLION
+    transition = (float(last["clean end"]) + float(last["connect again"])) / 2
+    found = [
+        figure("R7", f"bytes of a device that is online, {size}", "72 packed",
+               200 * size_fits,
+               float(last["bytes online"]), "Memory of the broker without sockets and topics."),
+        figure("R12", f"ns a transition, {size}", "153", 250 * size_fits, transition,
+               "What the state machine itself takes of the broker's thread: two or three looks at "
+               "memory that no cache has."),
+        figure("R12", f"longest step, µs, {size}", "", 1000,
+               float(last["longest step, µs"].split()[0]),
+               "No message waits longer than this for presence."),
+    ]
+    if len(rows) > 1:
+        before = rows[-2]
+        found.append(figure(
+            "R12", f"a transition, {size} / {int(before['devices']):,}", "1.7", 2, transition /
+            (float(before["clean end"]) + float(before["connect again"])) * 2,
+            "How it grows. The rest is memory that is further away."))
+    return found
+
+
+def redis_results(text):
+    sizes, empty = tables_of(text)[1:3]
+    first, last, resync = sizes[0], sizes[-1], empty[-1]
+    count = int(resync["subjects, Redis empty"])
+    found = [
+        figure("R11", "bytes of a subject in Redis", "31 to 161", 0,
+               float(last["bytes of a subject"]),
+               "How many subjects fit into one Redis. All its keys, with the public record."),
+        figure("", "CPU of Redis, the script / the same keys without it", "", 0,
+               float(list(last.values())[3]), "The price of being right about order and loss."),
+        figure("R15", f"s until an empty Redis has {count:,} again, for each million",
+               "3.8 to 7.9", 8 * (count >= MILLION), float(resync["s"]) * 1e6 / count,
+               "How long other readers of Redis miss somebody after Redis lost its memory. "
+               "MQTT's presence is complete meanwhile."),
+    ]
+    if len(sizes) > 1:
+        found.append(figure(
+            "R13", f"CPU of Redis a change, {int(last['subjects']):,} / "
+            f"{int(first['subjects']):,} subjects", "1.96", 2.2,
+            float(last["come back µs"]) / float(first["come back µs"]), "How it grows."))
+    return found
+
+
+NOT_MEASURED = """R14 (nothing is refreshed by device: a lease a node, and the lives of subjects in
+Redis, which `redis_bench` shows as *refresh*), R16 (restart with many retained records), R17 (a
+dead node's subjects) and R18 (a watcher that pauses) have no row yet.
+"""

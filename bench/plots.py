@@ -8,7 +8,7 @@ from rows import quartiles
 STYLE = ("<style>text{font:12px sans-serif;fill:#333}.t{font-weight:bold;font-size:14px}"
          "@media(prefers-color-scheme:dark){text{fill:#ccc}}</style>")
 GOOD, BAD, PLAIN = "#2a9d5c", "#d1495b", "#4573a8"
-LINE, LEFT, WIDTH, RIGHT = 22, 430, 380, 70
+LINE, LEFT, WIDTH, RIGHT = 22, 480, 380, 70
 
 
 def text(x, y, words, more=""):
@@ -43,12 +43,12 @@ def targets(results, title):
         shares = sorted(share(one, value) for value in quartiles(one.values))
         colour = BAD if one.wrong or shares[1] > 1 else GOOD
         parts += [
-            text(8, y + 4, f"{one.row.number} {one.row.name}"[:66]),
+            text(8, y + 4, f"{one.row.number} {one.row.name}"[:76]),
             f'<line x1="{place(shares[0]):.1f}" x2="{place(shares[2]):.1f}" y1="{y}" y2="{y}" '
             f'stroke="{colour}" stroke-width="3"/>',
             f'<circle cx="{place(shares[1]):.1f}" cy="{y}" r="5" fill="{colour}"/>',
         ]
-    parts.append(text(LEFT, bottom + 32, "share of the target: left of 1 it is met"))
+    parts.append(text(LEFT, bottom + 32, "share of the target: left of 1 it is met; ends at 0.1 and 10"))
     return image(bottom + 42, parts)
 
 

@@ -115,6 +115,9 @@ BROKER_ROWS = [
           "shown as gone.", at_most=False),
     ratio("R3", "mass drop, ends a second", "1", 0.95, "drop", PRESENCE, PUBLISH, "down_s",
           at_most=False),
+    ratio("R3", "CPU of an end, mass drop", "1", 0, "drop", PRESENCE, PUBLISH, "down_us",
+          "The same without the waiting, and so the figure to trust on a busy machine."),
+    ratio("R3", "CPU of an end, mass drop", "0.2", 0, "drop", PRESENCE, NAIVE, "down_us"),
     ratio("R4", "connect to watcher, p50", "1.0", 1.05, "paced", PRESENCE, PUBLISH,
           "online_ms.p50", "How long a panel shows somebody as offline who is there. The 99th "
           "percentile is the first figure to suffer on a busy machine."),

@@ -216,7 +216,8 @@ const struct option options_table[] = {
 		.text = "What all keys in Redis start with." },
 	{ .key = "redis_partitions", .kind = OPTION_COUNT32, FIELD(redis_partitions),
 		.fallback = "1", .min = 1, .max = 1024,
-		.text = "Into how many parts the keys are split, for a Redis Cluster to spread. "
+		.text = "Into how many parts the keys are split, each in a hash slot of its own. "
+			"A Redis Cluster cannot be used yet: leave it, unless one is planned. "
 			"The same for all brokers that share a Redis." },
 	{ .key = "redis_ttl", .kind = OPTION_DURATION, FIELD(redis_ttl_ms),
 		.fallback = "180s", .min = 3 * SECOND, .max = DAY,

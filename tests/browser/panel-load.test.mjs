@@ -69,10 +69,11 @@ async function measureCpu() {
 	await session.send('Performance.enable', { timeDomain: 'threadTicks' });
 	const work = async () => {
 		const { metrics } = await session.send('Performance.getMetrics');
-		return 1000 * metrics.find(({ name }) => name === 'TaskDuration').value;
+		const ms = (name) => 1000 * metrics.find((one) => one.name === name).value;
+		return ['TaskDuration', 'ScriptDuration', 'RecalcStyleDuration', 'LayoutDuration'].map(ms);
 	};
 	const before = await work();
-	return async () => (await work()) - before;
+	return async () => (await work()).map((ms, i) => ms - before[i]);
 }
 
 test(`${SUBJECTS} subjects, ${RATE} transitions a second for ${SECONDS} s: no final state is lost`, async (t) => {
@@ -101,10 +102,12 @@ test(`${SUBJECTS} subjects, ${RATE} transitions a second for ${SECONDS} s: no fi
 		return window.frames_ms.sort((a, b) => a - b);
 	});
 	const at = (part) => frames[Math.floor(frames.length * part)].toFixed(1);
-	const ms = (await cpu() / frames.length).toFixed(1);
+	const [worked, ...parts] = await cpu();
+	const ms = (worked / frames.length).toFixed(1);
 	t.diagnostic(`opened in ${Math.round(opened)} ms; ${frames.length} frames: median ${at(0.5)} ms, ` +
 		`95 % within ${at(0.95)} ms, longest ${frames.at(-1).toFixed(1)} ms; ` +
-		`${ms} ms of CPU each; rows in the page: ${await page.locator('.space .row').count()}`);
+		`${ms} ms of CPU each, ${(worked / SECONDS).toFixed(0)} a second ` +
+		`(script, style, layout: ${parts.map((one) => (one / SECONDS).toFixed(0)).join(', ')}); rows in the page: ${await page.locator('.space .row').count()}`);
 
 	// The last one said is there, so all before it are.
 	const last = crowd.people[0];

@@ -84,19 +84,26 @@ export class Grid {
 				this.#scrollTo(this.scrollTop + (index - this.top.index) * this.height);
 			}
 		}
-		this.render(true);
+		this.render();
 	}
 
-	render(changed = false) {
+	render() {
 		const { rows } = this.view;
 		this.#stretch();
 		const first = Math.max(0, Math.floor(this.scrollTop / this.height) - OVERSCAN);
 		const visible = Math.ceil(this.inSight / this.height) + 2 * OVERSCAN;
 		const shown = rows.slice(first, first + visible).map((subject, i) => ({ subject, index: first + i }));
 		this.#keepActive(rows, shown, first);
-		this.#bind(shown, changed);
+		this.#bind(shown);
 		this.#order(shown);
 		this.#noteTop();
+	}
+
+	// What changed in sight is written where it stands.
+	touch() {
+		const now = Date.now();
+		for (const [subject, row] of this.rows)
+			if (row.record !== subject.record) this.#fill(row, subject, now);
 	}
 
 	// As high as all rows would be.
@@ -138,7 +145,7 @@ export class Grid {
 			this.refocus = true;
 	}
 
-	#bind(shown, changed) {
+	#bind(shown) {
 		const wanted = new Set(shown.map(({ subject }) => subject));
 		for (const [subject, row] of this.rows) {
 			if (wanted.has(subject)) continue;
@@ -154,7 +161,7 @@ export class Grid {
 				row.subject = subject;
 				this.rows.set(subject, row);
 				this.#fill(row, subject, now);
-			} else if (changed || row.record !== subject.record) this.#fill(row, subject, now);
+			} else if (row.record !== subject.record) this.#fill(row, subject, now);
 			this.#place(row, subject, index);
 		}
 		for (const row of this.free) row.remove();
@@ -184,7 +191,7 @@ export class Grid {
 		setText(row.cells.note, record.note);
 		setText(row.cells.source, sourceWord(record.source));
 		setText(row.cells.since, ago(now - subject.since));
-		row.cells.since.title = fullTime(subject.since);
+		if (row.since !== subject.since) row.cells.since.title = fullTime((row.since = subject.since));
 		setText(row.cells.devices, count(record.devices));
 		setText(row.cells.node, record.node);
 		row.dataset.status = record.status;
@@ -192,12 +199,17 @@ export class Grid {
 	}
 
 	#place(row, subject, index) {
-		const y = `translateY(${index * this.height}px)`;
-		if (row.style.transform !== y) row.style.transform = y;
-		row.setAttribute("aria-rowindex", index + 2);
-		row.setAttribute("aria-selected", subject === this.selected);
-		row.tabIndex = subject === this.active ? 0 : -1;
-		row.classList.toggle("odd", index % 2 === 1);
+		const y = index * this.height;
+		if (row.y !== y || row.index !== index) {
+			Object.assign(row, { y, index });
+			row.style.transform = `translateY(${y}px)`;
+			row.setAttribute("aria-rowindex", index + 2);
+			row.classList.toggle("odd", index % 2 === 1);
+		}
+		const selected = String(subject === this.selected);
+		if (row.getAttribute("aria-selected") !== selected) row.setAttribute("aria-selected", selected);
+		const tabIndex = subject === this.active ? 0 : -1;
+		if (row.tabIndex !== tabIndex) row.tabIndex = tabIndex;
 	}
 
 	// In the page as on the screen, for those who read it in that order; the row that has focus is

@@ -30,6 +30,7 @@ export class Summary {
 		const card = make("button", { type: "button", class: "card" });
 		card.numbers = {};
 		card.bars = {};
+		card.shown = {}; // numbers
 		card.total = make("span", { class: "total" });
 		const bar = make("span", { class: "bar", "aria-hidden": "true" });
 		const list = make("span", { class: "numbers" });
@@ -58,6 +59,8 @@ export class Summary {
 		setText(card.total, count(total));
 		for (const status of STATUSES) {
 			const n = counts.get(status) ?? 0;
+			if (card.shown[status] === n) continue;
+			card.shown[status] = n;
 			setText(card.numbers[status], count(n));
 			card.numbers[status].parentNode.classList.toggle("none", n === 0);
 			card.bars[status].hidden = n === 0;

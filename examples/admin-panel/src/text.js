@@ -69,6 +69,7 @@ export function glyph(status) {
 	return svg;
 }
 export function setGlyph(svg, status) {
+	if (svg.getAttribute("class") === `glyph is-${status}`) return;
 	svg.setAttribute("class", `glyph is-${status}`);
 	svg.firstChild.setAttribute("href", `#shape-${status}`);
 }

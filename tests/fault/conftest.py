@@ -17,6 +17,7 @@ spec.loader.exec_module(e2e_conftest)
 from e2e_conftest import *  # noqa: E402,F401,F403
 from e2e_conftest import pytest_configure as configure_e2e  # noqa: E402
 
+
 def pytest_addoption(parser):
     e2e_conftest.pytest_addoption(parser)
     parser.addoption("--minutes", default="0", help="how long test_long.py talks")

@@ -19,7 +19,7 @@ from mqtt import PUBLISH, Client, text, varint
 from servers import poll
 from world import topic_of
 
-SIZE, TRANSITIONS, BATCH, QUEUE = 200, 1000000, 50, 20000
+SIZE, TRANSITIONS, BATCH, QUEUE = 200, 1000000, 10, 20000
 # A piece of the stream, from where the last one ended: how many entries, how many of devices.
 COUNT = """
 local at, devices = ARGV[1], 0

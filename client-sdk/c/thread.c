@@ -2,12 +2,14 @@
 /* The library's own connection: its thread alone uses it, so that nothing depends on how well
  * libmosquitto bears several. */
 #include <errno.h>
+#include <fcntl.h>
 #include <mosquitto.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client-sdk/c/internal.h"
@@ -149,11 +151,24 @@ static int turn(struct presence_client *client)
 	return err ? err : mosquitto_loop_misc(mosquitto);
 }
 
+/* Until the broker ends the connection. Closed with something unread it would be reset, and a
+ * broker that has something to write to us takes that for a loss before it has read the goodbye. */
+static void read_out(int fd, int64_t deadline)
+{
+	char unread[4096];
+	int64_t left;
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+	while ((left = deadline - now_ms()) > 0 && poll(&one, 1, (int)left) > 0)
+		if (recv(fd, unread, sizeof(unread), 0) <= 0)
+			return;
+}
+
 /* Until everything is written, but not for long: a broker that stands still hears nothing anyway.
  */
 static void say_goodbye(struct presence_client *client)
 {
 	int64_t deadline = now_ms() + GOODBYE_MS, left;
+	int fd = fcntl(mosquitto_socket(client->mosquitto), F_DUPFD_CLOEXEC, 0);
 	(void)presence_client_leave(client); /* without a connection there is nobody to tell */
 	out_flush(client);
 	int err = mosquitto_disconnect(client->mosquitto);
@@ -164,6 +179,11 @@ static void say_goodbye(struct presence_client *client)
 		if (socket.fd < 0 || poll(&socket, 1, (int)left) <= 0)
 			break;
 		err = mosquitto_loop_write(client->mosquitto, 1);
+	}
+	/* libmosquitto closes its own descriptor with the last byte of the goodbye. */
+	if (fd >= 0) {
+		read_out(fd, deadline);
+		(void)close(fd);
 	}
 	end(client, PRESENCE_CLIENT_ELOST, "");
 }

@@ -38,7 +38,7 @@ struct health {
 	struct log_limit stall_log, merge_log, slow_log;
 };
 
-enum { STORES_MAX = 2, KICKS_MAX = 64 };
+enum { STORES_MAX = 2, KICKS_MAX = 64, WRITERS = 1024 };
 
 /* How often something may be done: rate_take(). All zeros: not done yet. */
 struct rate {
@@ -61,6 +61,9 @@ struct plugin {
 	struct client *pending_first, *pending_last;
 	uint64_t last_token;
 	uint64_t pointer_key;
+	/* Whose clients wrote on their own topic: hashes of client ids, each in its place until
+	 * another takes it. Who is missing has a record that is not repaired after his will. */
+	uint64_t writers[WRITERS];
 	bool username_was_accepted, username_refusal_was_said, late_was_said;
 
 	/* guard.c */

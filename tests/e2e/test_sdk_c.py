@@ -64,7 +64,6 @@ class Program:
     def end(self):
         """Its own way, by the end of its input; and nothing may have been wrong."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGCONT)
             try:
                 self.process.stdin.close()
             except BrokenPipeError:

@@ -266,10 +266,10 @@ static void note_refusal(struct plugin *plugin, const struct client *client)
 		"set plugin_opt_auth_mode allow");
 }
 
-/* Whoever wrote on its own topic probably has a will there, too, and so has who comes after it
- * under the same client id, even if it goes before it has written anything; but not who was
- * refused. */
-static bool may_have_will(struct plugin *plugin, const struct client *client)
+/* Whoever wrote on its own topic probably has a will there, too, and is remembered: so has who
+ * comes after it under the same client id, even if it goes before it has written anything. Not who
+ * was refused. */
+static bool expect_will(struct plugin *plugin, const struct client *client)
 {
 	const char *client_id = mosquitto_client_id(client->pointer);
 	uint64_t hash = hash_of_id(plugin, client_id ? client_id : "");
@@ -287,7 +287,7 @@ void client_disconnected(struct plugin *plugin, struct mosquitto *pointer, int r
 	if (client->is_pending)
 		note_refusal(plugin, client);
 	bool is_unclean = end_of(client, reason) != PRESENCE_END_DISCONNECT;
-	bool needs_repair = is_unclean && may_have_will(plugin, client);
+	bool needs_repair = is_unclean && expect_will(plugin, client);
 	end_session(plugin, client, reason);
 	if (needs_repair)
 		guard_repair(plugin, pointer);

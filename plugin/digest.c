@@ -22,7 +22,7 @@ static bool digest_matches(const struct table_node *node, const void *role)
 
 static struct digest *digest_get_or_add(struct plugin *plugin, const char *role)
 {
-	/* Roles are the operator's: any hash will do. */
+	/* There are few roles, whoever names them: any hash will do. */
 	uint64_t hash = digest_hash(role, 0);
 	struct table_node *node = table_find(&plugin->digests, hash, digest_matches, role);
 	if (node)

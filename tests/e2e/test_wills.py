@@ -173,6 +173,28 @@ def test_wills_are_silent_about_who_is_back_in_time(make_world, guard):
         assert all(record["status"] == "online" for record in records), (story.case, records)
 
 
+@pytest.mark.parametrize("takeover", [False, True])
+def test_who_comes_again_has_a_will_before_he_has_written(make_world, guard, takeover):
+    """Behind a broker that stood still several connections of one client wait, with their ends."""
+    world = make_world(options={"topic_guard": guard, "grace": "20s"})
+    name = world.name()
+    subject, topic = f"agent/{name}", topic_of(f"agent/{name}")
+    first, _ = world.online(f"agent:{name}:d", subject, will=(topic, "offline", 0, True))
+    first.publish(topic, "online", qos=1)
+    if not takeover:
+        first.rst()
+        world.fence()
+    second = world.connect(f"agent:{name}:d", will=(topic, "offline", 0, True))
+    world.fence()
+    mark = world.observer.mark()
+    second.rst()
+    world.fence()
+    poll(lambda: is_record(world.retained()[topic]), 5,
+         lambda: f"a record, not {world.retained()[topic]}")
+    assert not [one for one in world.observer.since(mark, subject)
+                if one.record and one.status == "offline"]
+
+
 def test_a_delayed_will_within_grace_says_why_too(make_world, mosquitto):
     world = make_world(options={"topic_guard": guards(mosquitto)[0], "grace": "4s"})
     name = world.name()

@@ -81,16 +81,6 @@ static int64_t place_of(const struct flag *flag, const char *value)
 	return flag_word(flag->words, word);
 }
 
-static bool is_utf8(const char *text)
-{
-	size_t length = strlen(text), step;
-	uint32_t character;
-	for (; length; text += step, length -= step)
-		if (!(step = utf8_read(text, length, &character)))
-			return false;
-	return true;
-}
-
 static bool set_duration(
 	const struct flag *flag, struct settings *settings, const char *value, char *problem)
 {
@@ -177,7 +167,7 @@ bool flag_set(const struct flag *flag, struct settings *settings, const char *va
 		return true;
 	case FLAG_TEXT:
 		/* What commands say goes into JSON. */
-		if (!flag->connection && !is_utf8(value))
+		if (!flag->connection && !utf8_valid(value))
 			return refuse(flag, "", "it is not UTF-8", problem);
 		*(const char **)field(flag, settings) = value;
 		return true;

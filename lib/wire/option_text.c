@@ -49,7 +49,7 @@ OPTION_SETTER(path)
 	if (!strcmp(value, "none"))
 		return PRESENCE_OK;
 	bool is_absolute = *value == '/' && value[1];
-	if (!is_absolute && option->offset == offsetof(struct options, redis_password_file))
+	if (!is_absolute && option->secret)
 		return option_refuse(problem,
 			"is not the absolute path of a file with the "
 			"password in it; it would start with /");

@@ -205,7 +205,7 @@ const struct option options_table[] = {
 			"redis://[user:password@]host:port/db, or unix:///path for a socket; "
 			"%40 stands for an @ in a password. The broker never waits for it and "
 			"works on while it is away." },
-	{ .key = "redis_password_file", .kind = OPTION_PATH, FIELD(redis_password_file),
+	{ .key = "redis_password_file", .kind = OPTION_PATH, .secret = true, FIELD(redis_password_file),
 		.fallback = "none",
 		.example = "/etc/mosquitto/redis_password",
 		.text = "A file whose first line is the password for Redis, so that it need not "

@@ -34,6 +34,7 @@ struct option {
 	const char *const *words;
 	bool repeatable;
 	bool reloads;        /* may change while the broker runs */
+	bool secret;         /* what is no path may be the password itself: it is not repeated */
 	bool later;          /* checked, but nothing reads it yet */
 	const char *section; /* starts here */
 	const char *example; /* shown in the example in place of the default */

@@ -91,15 +91,6 @@ static bool get_numbers(struct json_object *root, struct presence_record *record
 		get_number(root, "until", NUMBER_MAX, &record->until_ms);
 }
 
-static bool is_utf8(const char *string)
-{
-	uint32_t character;
-	for (size_t left = strlen(string), step; left; string += step, left -= step)
-		if ((step = utf8_read(string, left, &character)) == 0)
-			return false;
-	return true;
-}
-
 /* The strings of root, still its own. */
 static bool get_strings(struct json_object *root, struct presence_record *record)
 {
@@ -110,7 +101,7 @@ static bool get_strings(struct json_object *root, struct presence_record *record
 		return false;
 	return get_string(root, "node") && record->role && topic_id_valid(record->role) &&
 		record->id && topic_id_valid(record->id) &&
-		(!record->note || is_utf8(record->note));
+		(!record->note || utf8_valid(record->note));
 }
 
 static struct record_storage *keep_strings(struct presence_record *record, const char *node)

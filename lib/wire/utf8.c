@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include "wire/utf8.h"
 
+#include <string.h>
+
 /* Characters of two bytes and more: how they start, and the first that needs so many. */
 static const struct form {
 	unsigned char mask, start;
@@ -41,6 +43,15 @@ size_t utf8_read(const char *bytes, size_t length, uint32_t *character)
 		if ((*start & forms[form].mask) == forms[form].start)
 			return read_long(start, length, form, character);
 	return 0;
+}
+
+bool utf8_valid(const char *string)
+{
+	uint32_t character;
+	for (size_t left = strlen(string), step; left; string += step, left -= step)
+		if ((step = utf8_read(string, left, &character)) == 0)
+			return false;
+	return true;
 }
 
 static bool printable(uint32_t character)

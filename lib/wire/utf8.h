@@ -10,6 +10,8 @@
  * UTF-8: overlong, a surrogate, past U+10FFFF, cut off or no start of a character. */
 size_t utf8_read(const char *bytes, size_t length, uint32_t *character);
 
+bool utf8_valid(const char *string);
+
 /* True for valid UTF-8 without control characters (C0, DEL, C1) or noncharacters. */
 bool utf8_printable(const char *bytes, size_t length);
 

@@ -4,8 +4,8 @@
 
 #include "core/presence.h"
 #include "fuzz.h"
-#include "store/redis_reader.h"
-#include "store/redis_state.h"
+#include "store/redis/reader.h"
+#include "store/redis/state.h"
 
 static void check_reply(const redisReply *reply, int depth)
 {

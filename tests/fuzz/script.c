@@ -8,8 +8,8 @@
 
 #include "contract.h"
 #include "fuzz.h"
-#include "store/redis_reader.h"
-#include "store/redis_state.h"
+#include "store/redis/reader.h"
+#include "store/redis/state.h"
 
 enum { REPLY_BYTES_MAX = 4096, ITEMS_MAX = 2000, OPERATIONS_MAX = 400, HEALING_MAX = 20000 };
 

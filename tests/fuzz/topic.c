@@ -5,7 +5,7 @@
 #include "wire/topic.h"
 #include "core/presence.h"
 #include "fuzz.h"
-#include "store/redis_contribution.h"
+#include "store/redis/contribution.h"
 #include "wire/command.h"
 #include "wire/utf8.h"
 

@@ -6,8 +6,8 @@
  * network is the test's: each command is handed over when it says so, each reply too. */
 
 #include "server.h"
-#include "store/redis_reader.h"
-#include "store/redis_writer.h"
+#include "store/redis/reader.h"
+#include "store/redis/writer.h"
 
 /* What left the writer and has not reached Redis. */
 struct wire_command {

@@ -12,7 +12,7 @@
 
 #include "broker.h"
 #include "past.h"
-#include "store/redis_contribution.h"
+#include "store/redis/contribution.h"
 
 /* What people and devices declare, as Redis holds it; above all that nobody can tell there who is
  * invisible from who is offline. */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/presence.h"
-#include "store/redis_reader.h"
+#include "store/redis/reader.h"
 
 /* Replies from whoever answers on that port. */
 

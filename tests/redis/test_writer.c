@@ -11,8 +11,8 @@
 
 #include "driver.h"
 #include "past.h"
-#include "store/redis_contribution.h"
-#include "store/redis_problem.h"
+#include "store/redis/contribution.h"
+#include "store/redis/problem.h"
 
 /* What stands in Redis, and what an operator is told, one scenario at a time. */
 

@@ -3,7 +3,7 @@
 #define PRESENCE_TESTS_SIM_REDIS_MODEL_H
 
 /* A Redis that knows the few commands the writer sends: keys, their types and ends, and in place of
- * Lua the scripts of lib/store in C. test_honest.c holds it to the real one. */
+ * Lua the scripts of lib/store/redis in C. test_honest.c holds it to the real one. */
 
 #include <setjmp.h>
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 #include <hiredis/hiredis.h>
 
-#include "store/redis_scripts.h"
+#include "store/redis/scripts.h"
 
 enum redis_type { REDIS_STRING, REDIS_HASH, REDIS_SET, REDIS_ZSET, REDIS_STREAM };
 

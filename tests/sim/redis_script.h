@@ -2,7 +2,8 @@
 #ifndef PRESENCE_TESTS_SIM_REDIS_SCRIPT_H
 #define PRESENCE_TESTS_SIM_REDIS_SCRIPT_H
 
-/* The scripts of lib/store in C, line by line where that matters: names are those of the Lua. */
+/* The scripts of lib/store/redis in C, line by line where that matters: names are
+ * those of the Lua. */
 
 #include "redis_model.h"
 

@@ -7,7 +7,7 @@
 #include "sim.h"
 #include "store/message.h"
 #include "store/ops.h"
-#include "store/redis_writer.h"
+#include "store/redis/writer.h"
 
 enum { LINKS_MAX = 24, SOON_MS = 2, RESYNC_PAUSE_MS = 10000 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 #include "wire/utf8.h"
 
 /* Once in a boot: what earlier boots of this node had is handed to the broker, page by page, as

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/redis_reader.h"
+#include "store/redis/reader.h"
 
 #include <stdlib.h>
 

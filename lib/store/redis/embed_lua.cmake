@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 # Writes the Lua scripts into C, each behind what it shares with others. The ranks come from
 # core/statuses.def, so that no number is typed twice.
-#   cmake -DSOURCE=<lib/store> -DSTATUSES=<statuses.def> -DOUT=<file.c> -P embed_lua.cmake
+#   cmake -DSOURCE=<lib/store/redis> -DSTATUSES=<statuses.def> -DOUT=<file.c> -P embed_lua.cmake
 
 file(READ ${STATUSES} statuses)
 string(REGEX MATCHALL "PRESENCE_STATUS\\([^)]*\\)" rows "${statuses}")
@@ -39,5 +39,5 @@ embed(refresh)
 embed(renew)
 embed(sweep override merge)
 embed(snapshot override)
-file(WRITE ${OUT} "/* Written by embed_lua.cmake. */\n#include \"store/redis_scripts.h\"\n\n"
+file(WRITE ${OUT} "/* Written by embed_lua.cmake. */\n#include \"store/redis/scripts.h\"\n\n"
 	"const char *const redis_scripts[REDIS_SCRIPTS] = {\n${scripts}};\n")

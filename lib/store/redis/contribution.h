@@ -5,7 +5,7 @@
 /* How subjects and contributions stand in keys and arguments. */
 
 #include "store/mailbox.h"
-#include "store/redis_out.h"
+#include "store/redis/out.h"
 #include "wire/topic.h"
 
 #define REDIS_FIELDS 20        /* arguments of a contribution, as apply_1.lua counts them */

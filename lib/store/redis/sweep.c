@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 /* Mark and sweep: the broker says everything again under a new epoch, then what this node has in
  * Redis under an older one goes down. One resync at a time; if Redis is lost in the middle of one,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/redis_queue.h"
+#include "store/redis/queue.h"
 
 void redis_items_append(struct redis_items *items, struct store_item *item)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/redis_out.h"
+#include "store/redis/out.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +45,7 @@ static size_t write_head(char at[HEAD_MAX], char kind, size_t count)
 {
 	at[0] = kind;
 	size_t length = 1 + write_digits(at + 1, count);
+	/* No string. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	memcpy(at + length, "\r\n", 2);
 	return length + 2;
 }

@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "store/sqlite_file.h"
+#include "store/sqlite/file.h"
 
 /* The order of things: open, read it all, then write. Nothing is written before all is read, so
  * that the past can neither overwrite the present nor be read back as it. Whenever the file gives

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/sqlite_file.h"
+#include "store/sqlite/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/redis_writer.h"
+#include "store/redis/writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 enum {
 	BACKOFF_MIN_MS = 100,

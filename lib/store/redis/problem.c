@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/redis_problem.h"
+#include "store/redis/problem.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <time.h>
 
-#include "store/sqlite_file.h"
+#include "store/sqlite/file.h"
 
 /* One use of a statement: values in their order, the first failure stays. */
 struct use {

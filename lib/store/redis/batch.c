@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 /* Contributions and refreshes: taken from the mailbox, sent in batches, taken back when a batch
  * was not applied. seq needs no place in an item: what is sent of a partition follows what was

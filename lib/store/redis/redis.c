@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "store/ops.h"
-#include "store/redis_link.h"
-#include "store/redis_reader.h"
-#include "store/redis_writer.h"
+#include "store/redis/link.h"
+#include "store/redis/reader.h"
+#include "store/redis/writer.h"
 
 /* Redis as a kind of store: moves bytes between the writer and a socket. */
 

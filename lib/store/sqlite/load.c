@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/sqlite_file.h"
+#include "store/sqlite/file.h"
 #include "wire/record.h"
 #include "wire/topic.h"
 #include "wire/utf8.h"

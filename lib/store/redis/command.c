@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <stdlib.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 /* Commands in flight, oldest first, and what their replies say. */
 

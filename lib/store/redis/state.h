@@ -4,11 +4,11 @@
 
 /* What the writer remembers. Private to redis_*.c. */
 
-#include "store/redis_contribution.h"
-#include "store/redis_problem.h"
-#include "store/redis_queue.h"
-#include "store/redis_scripts.h"
-#include "store/redis_writer.h"
+#include "store/redis/contribution.h"
+#include "store/redis/problem.h"
+#include "store/redis/queue.h"
+#include "store/redis/scripts.h"
+#include "store/redis/writer.h"
 
 #define REDIS_SHA_MAX 41
 #define REDIS_CURSOR_MAX 24
@@ -129,7 +129,7 @@ struct redis_writer {
 	struct store_stats stats;
 };
 
-/* redis_command.c */
+/* command.c */
 /* The beginning of a script call with extra arguments still to be written; NULL: no memory, and
  * the connection is to be closed. */
 struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis_kind kind,
@@ -150,7 +150,7 @@ const char *redis_word(const redisReply *reply);
 int64_t redis_number_at(const redisReply *reply, size_t place);
 const char *redis_text_at(const redisReply *reply, size_t place);
 
-/* redis_writer.c */
+/* writer.c */
 /* Ends the connection because of problem. */
 void redis_fail(struct redis_writer *writer, const struct redis_problem *problem);
 /* Answers that mean the same whatever the question: an error, FENCED, LOST. True: handled. */
@@ -158,14 +158,14 @@ bool redis_refused(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
 void redis_rev_seen(struct redis_writer *writer, int64_t rev);
 
-/* redis_prepare.c */
+/* prepare.c */
 void redis_prepare(struct redis_writer *writer);
 void redis_prepare_reply(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
 /* Redis does not know a script: load them again, once. */
 void redis_reload(struct redis_writer *writer);
 
-/* redis_register.c */
+/* register.c */
 void redis_register(struct redis_writer *writer);
 void redis_register_reply(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
@@ -179,7 +179,7 @@ void redis_leave_step(struct redis_writer *writer);
 void redis_renew_reply(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
 
-/* redis_batch.c */
+/* batch.c */
 void redis_batch_step(struct redis_writer *writer);
 /* When what waits for company goes; INT64_MAX: nothing does. */
 int64_t redis_batch_deadline(const struct redis_writer *writer);
@@ -193,14 +193,14 @@ void redis_refresh_reply(
 void redis_batch_requeue(struct redis_writer *writer, struct redis_command *command);
 size_t redis_batch_held(const struct redis_writer *writer);
 
-/* redis_quarantine.c */
+/* quarantine.c */
 /* reply: TYPE. Of the items of partition, those of the subjects it names. */
 void redis_quarantine_put(
 	struct redis_writer *writer, struct redis_command *command, const redisReply *reply);
 bool redis_quarantine_has(const struct redis_writer *writer, const struct store_item *item);
 void redis_quarantine_step(struct redis_writer *writer);
 
-/* redis_snapshot.c */
+/* snapshot.c */
 void redis_snapshot_step(struct redis_writer *writer);
 void redis_snapshot_reply(
 	struct redis_writer *writer, const struct redis_command *command, redisReply *reply);
@@ -208,7 +208,7 @@ void redis_page_reset(struct redis_page *page);
 /* What was asked for has been read: on to the next cursor, or partition. */
 void redis_page_next(struct redis_page *page);
 
-/* redis_sweep.c */
+/* sweep.c */
 void redis_resync_begin(struct redis_writer *writer);
 /* With a new epoch: what was missed is unknown. */
 void redis_resync_anew(struct redis_writer *writer);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-#include "store/redis_link.h"
+#include "store/redis/link.h"
 
 #include <errno.h>
 #include <netdb.h>

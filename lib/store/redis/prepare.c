@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 /* The beginning of a connection: who we are, what Redis may do to our keys, and the scripts. */
 

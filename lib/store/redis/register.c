@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 /* Who may write for this node: taking it, keeping it, giving it up. */
 

@@ -14,7 +14,7 @@
 #include <hiredis/hiredis.h>
 
 #include "store/mailbox.h"
-#include "store/redis_out.h"
+#include "store/redis/out.h"
 
 #define REDIS_BATCH_MAX 256   /* contributions in one call */
 #define REDIS_IN_FLIGHT_MAX 8 /* batches sent and unanswered */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <string.h>
 
-#include "store/redis_state.h"
+#include "store/redis/state.h"
 
 /* Subjects one of whose keys is not ours: they wait aside, in order, and everything else goes on.
  * All of them are tried again together; Redis names those that still do not fit. */

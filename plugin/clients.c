@@ -284,6 +284,7 @@ void client_disconnected(struct plugin *plugin, struct mosquitto *pointer, int r
 	struct client *client = client_find(plugin, pointer);
 	if (!client)
 		return;
+	tick_after_will(plugin);
 	if (client->is_pending)
 		note_refusal(plugin, client);
 	bool is_unclean = end_of(client, reason) != PRESENCE_END_DISCONNECT;
@@ -338,6 +339,7 @@ struct client *client_heard(struct plugin *plugin, struct mosquitto *pointer)
 void client_seen(struct plugin *plugin, struct mosquitto *pointer)
 {
 	const struct client *client = client_heard(plugin, pointer);
+	tick_after_will(plugin);
 	if (client && client->token)
 		(void)plugin_feed(plugin,
 			(struct presence_event){

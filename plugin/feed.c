@@ -26,6 +26,7 @@ static int publish(struct plugin *plugin, const struct presence_effect *effect)
 
 static void carry_out(struct plugin *plugin, const struct presence_effect *effect, int64_t now_ms)
 {
+	plugin->has_told = true;
 	if (publish(plugin, effect)) {
 		plugin->refused[REFUSED_MEMORY]++;
 		plugin->topics_unsaid = true;

@@ -79,6 +79,7 @@ struct plugin {
 	uint64_t ticks;
 	int64_t init_ms;
 	bool is_inert;      /* the broker never ticks */
+	bool has_told;      /* something was published since the last tick */
 	bool topics_unsaid; /* a record could not be published: say all of them again */
 
 	/* sys.c, digest.c */
@@ -141,6 +142,9 @@ bool rate_take(struct rate *rate, int64_t now_us, uint32_t per_s, uint32_t burst
 
 /* tick.c: what is due, bounded per turn of the loop */
 void tick(struct plugin *plugin, struct mosquitto_evt_tick *event);
+/* Somebody else does something. 2.1 asks about a will right after the end of its client: if none
+ * has come by now, there is none, and without grace the end need not wait for the next tick. */
+void tick_after_will(struct plugin *plugin);
 void tick_check_alive(struct plugin *plugin);
 /* At the start, before anybody can connect: waits a moment for what an earlier boot left. */
 void tick_hear_past(struct plugin *plugin);

@@ -2,8 +2,15 @@
 #include "plugin/guard.h"
 
 /* How long one turn of the loop may be ours, how often the clock is asked, and how long the broker
- * may sleep: it must show us soon that it stood still (2.1 can sleep for hours). */
-enum { BUDGET_US = 10000, STEPS_PER_LOOK = 32, SLEEP_MAX_MS = 100, NEVER_TICKS_MS = 1000 };
+ * may sleep, when something happens and when nothing does: it must show us soon that it stood still
+ * (2.1 can sleep for hours). */
+enum {
+	BUDGET_US = 10000,
+	STEPS_PER_LOOK = 32,
+	NAP_MS = 5,
+	SLEEP_MAX_MS = 100,
+	NEVER_TICKS_MS = 1000
+};
 /* How long the broker's start waits for its stores, and how often it looks. */
 enum { PAST_WAIT_MS = 1000, PAST_LOOK_MS = 1 };
 
@@ -92,11 +99,20 @@ static void settle_what_is_due(struct plugin *plugin, int64_t started_us)
 		!is_over_budget(started_us, ++steps));
 }
 
-/* 2.1 asks when to come again; 2.0.x ignores the answer and comes at least every 100 ms. */
-static void ask_for_next(const struct plugin *plugin, struct mosquitto_evt_tick *event)
+void tick_after_will(struct plugin *plugin)
 {
+	if (plugin->is_2_1 && presence_deadline(plugin->core) <= clock_now_ms())
+		(void)plugin_feed(plugin, (struct presence_event){ .type = PRESENCE_TICK });
+}
+
+/* 2.1 asks when to come again; 2.0.x ignores the answer and comes at least every 100 ms. What a
+ * tick publishes 2.1 sends when it comes again; and where something happens, more will. */
+static void ask_for_next(struct plugin *plugin, struct mosquitto_evt_tick *event)
+{
+	int sleep_ms = plugin->has_told ? NAP_MS : SLEEP_MAX_MS;
 	int64_t now_ms = clock_now_ms(), due_ms = presence_deadline(plugin->core);
-	int64_t wait_ms = due_ms < now_ms + SLEEP_MAX_MS ? due_ms - now_ms : SLEEP_MAX_MS;
+	int64_t wait_ms = due_ms < now_ms + sleep_ms ? due_ms - now_ms : sleep_ms;
+	plugin->has_told = false;
 	event->next_s = 0;
 #if __has_include(<mosquitto/broker.h>)
 	event->next_ms = wait_ms < 1 ? 1 : (long)wait_ms;

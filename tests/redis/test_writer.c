@@ -824,6 +824,8 @@ static void test_rights(void **state)
 	driver_settle(&driver);
 	assert_redis("HLEN", "overrides", "1");
 	assert_redis("ZCARD", "typing:c", "1");
+	refresh(&driver, "u1", driver.wall_ms);
+	later(&driver, 4000); /* the lease is renewed */
 	server_do(&server, "FLUSHALL");
 	up(&driver, "u1", "a");
 	driver_settle(&driver);

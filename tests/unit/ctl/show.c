@@ -90,6 +90,7 @@ static void test_subjects_of_topics(void **state)
 	assert_false(subject_of_topic("presence", "presence/agent", &subject));
 	assert_false(subject_of_topic("presence", "presence/agent/u1/devices/d", &subject));
 	assert_false(subject_of_topic("pres", "presence/agent/u1", &subject));
+	assert_false(subject_of_topic("presence", "presence-agent/u1", &subject));
 }
 
 static void test_filters(void **state)

@@ -249,34 +249,34 @@ static double come_back_in_time(struct run *run)
 	return phase_ns(run, RETURN, began_ns, some(run), 0);
 }
 
-static double beat(struct run *run)
+/* The same of each device that came back in time. */
+static double each_says(struct run *run, enum phase phase, uint32_t order,
+	struct presence_event event, uint32_t expected)
 {
-	int64_t began_ns = phase_begin(run, BEAT);
+	int64_t began_ns = phase_begin(run, phase);
 	for (uint32_t i = 0; i < some(run); i++) {
 		advance(run, i);
-		step(run,
-			&(struct presence_event){
-				.type = PRESENCE_HEARTBEAT,
-				.token = token_returned + shuffled(i, ORDER_END, some(run)),
-			});
+		event.token = token_returned + shuffled(i, order, some(run));
+		step(run, &event);
 	}
-	return phase_ns(run, BEAT, began_ns, some(run), 0);
+	return phase_ns(run, phase, began_ns, some(run), expected);
+}
+
+static double beat(struct run *run)
+{
+	return each_says(
+		run, BEAT, ORDER_END, (struct presence_event){ .type = PRESENCE_HEARTBEAT }, 0);
 }
 
 static double declare(struct run *run)
 {
-	int64_t began_ns = phase_begin(run, DECLARE);
-	for (uint32_t i = 0; i < some(run); i++) {
-		advance(run, i);
-		step(run,
-			&(struct presence_event){
-				.type = PRESENCE_DECLARE,
-				.token = token_returned + shuffled(i, ORDER_BACK, some(run)),
-				.status = PRESENCE_DND,
-				.note = "in a call",
-			});
-	}
-	return phase_ns(run, DECLARE, began_ns, some(run), some(run));
+	return each_says(run, DECLARE, ORDER_BACK,
+		(struct presence_event){
+			.type = PRESENCE_DECLARE,
+			.status = PRESENCE_DND,
+			.note = "in a call",
+		},
+		some(run));
 }
 
 /* Connections break again; grace goes by; one device after the other is offline. */

@@ -14,6 +14,7 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from control import make_control_world  # noqa: E402
 from servers import BROKERS, PORTS, find_mosquitto, sanitizers_of  # noqa: E402
 from world import World  # noqa: E402
 
@@ -130,23 +131,37 @@ def shared(request, bench, tmp_path_factory):
 def world(shared):
     """A story on the shared broker; after the last one all who keep a copy must agree."""
     yield shared
-    for client in shared.clients:
-        client.close()
-    shared.clients = []
+    shared.close_clients()
+
+
+def worlds_of(kind, bench, folder):
+    worlds = []
+
+    def make(*args, **how):
+        worlds.append(kind(bench, folder / f"world{len(worlds)}", *args, **how))
+        return worlds[-1]
+    make.folder = folder
+    yield make
+    for world in reversed(worlds):  # the first may hold the Redis of the others
+        world.close()
 
 
 @pytest.fixture
 def make_world(bench, tmp_path):
     """Brokers of one story's own: make_world(store=.., options=..)."""
-    worlds = []
+    yield from worlds_of(World, bench, tmp_path)
 
-    def make(*args, **how):
-        worlds.append(World(bench, tmp_path / f"world{len(worlds)}", *args, **how))
-        return worlds[-1]
-    make.folder = tmp_path
-    yield make
-    for world in reversed(worlds):  # the first may hold the Redis of the others
-        world.close()
+
+@pytest.fixture
+def make_control(bench, tmp_path):
+    """The same with an admin and an agent: make_control(options, store=..)."""
+    yield from worlds_of(make_control_world, bench, tmp_path)
+
+
+@pytest.fixture(params=[4, 5])
+def version(request):
+    """Of MQTT."""
+    return request.param
 
 
 EARLIER = """

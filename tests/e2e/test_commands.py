@@ -29,14 +29,7 @@ def control(bench, tmp_path_factory):
 @pytest.fixture
 def world(control):
     yield control
-    for client in control.clients:
-        client.close()
-    control.clients = []
-
-
-@pytest.fixture(params=[4, 5])
-def version(request):
-    return request.param
+    control.close_clients()
 
 
 def admin_of(world, version=5, **how):
@@ -284,18 +277,6 @@ def test_stats_are_those_of_sys(world):
 
 
 # Rights
-
-@pytest.fixture
-def make_control(bench, tmp_path):
-    worlds = []
-
-    def make(*args, **how):
-        worlds.append(make_control_world(bench, tmp_path / f"control{len(worlds)}", *args, **how))
-        return worlds[-1]
-    yield make
-    for world in worlds:
-        world.close()
-
 
 @pytest.mark.parametrize("options", [
     {"identity": ["clientid {role}:{id}"]},  # no rule for names

@@ -27,26 +27,7 @@ def declared(bench, tmp_path_factory):
 @pytest.fixture
 def world(declared):
     yield declared
-    for client in declared.clients:
-        client.close()
-    declared.clients = []
-
-
-@pytest.fixture
-def make_control(bench, tmp_path):
-    worlds = []
-
-    def make(*args, **how):
-        worlds.append(make_control_world(bench, tmp_path / f"control{len(worlds)}", *args, **how))
-        return worlds[-1]
-    yield make
-    for one in worlds:
-        one.close()
-
-
-@pytest.fixture(params=[4, 5])
-def version(request):
-    return request.param
+    declared.close_clients()
 
 
 def device_topic(subject, device):

@@ -344,12 +344,17 @@ class World:
         if self.redis and self.redis.alive():
             poll(lambda: not self.redis_agrees(), seconds, self.redis_agrees)
 
+    def close_clients(self):
+        """At the end of a story; the observers see the next one too."""
+        for client in self.clients:
+            client.close()
+        self.clients = []
+
     def drop_clients(self):
         for observer in self.observers:
             observer.close()
-        for client in self.clients:
-            client.close()
-        self.clients, self.observers = [], []
+        self.observers = []
+        self.close_clients()
 
     def close(self):
         self.drop_clients()

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chance.h"
 #include "core/presence.h"
 
 enum { SUBJECTS = 6, DEVICES = 3, CLIENTS = 8, CONNECTIONS_MAX = 4096, EVENTS_PER_RUN = 400 };
@@ -61,18 +62,9 @@ __attribute__((format(printf, 2, 3), noreturn)) static void fail(
 	exit(1);
 }
 
-/* splitmix64 */
-static uint64_t next_random(struct world *world)
-{
-	uint64_t z = world->random += 0x9e3779b97f4a7c15;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-	z = (z ^ z >> 27) * 0x94d049bb133111eb;
-	return z ^ z >> 31;
-}
-
 static int below(struct world *world, int end)
 {
-	return (int)(next_random(world) % (uint64_t)end);
+	return (int)chance_below(&world->random, (uint64_t)end);
 }
 
 static int index_of(const char *const names[], int count, const char *name)

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "redis_command.h"
+
 enum { REDIS_WAIT_MS = 10000 };
 
 static void fail(const char *what)
@@ -108,19 +110,6 @@ bool driver_connect(struct driver *driver)
 	driver->wire = open_wire(driver->server->path);
 	redis_writer_connected(driver->writer, driver->now_ms);
 	return true;
-}
-
-/* "*3\r\n$7\r\nEVALSHA\r\n..": how long the first command is. */
-static size_t command_length(const char *bytes)
-{
-	char *at;
-	long count = strtol(bytes + 1, &at, 10);
-	at += 2;
-	for (long i = 0; i < count; i++) {
-		long length = strtol(at + 1, &at, 10);
-		at += 2 + length + 2;
-	}
-	return (size_t)(at - bytes);
 }
 
 static void take_output(struct driver *driver)

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "broker.h"
+#include "chance.h"
 #include "past.h"
 
 /* Seeded histories of what people and devices declare: the real core, a network that cuts, delays,
@@ -56,10 +57,7 @@ static const char *const notes[] = { NULL, "lunch", "a|b/\"c\"", "gr\xc3\xbc\xc3
 
 static uint64_t roll(struct world *world, uint64_t below)
 {
-	world->random ^= world->random << 13;
-	world->random ^= world->random >> 7;
-	world->random ^= world->random << 17;
-	return (world->random >> 11) % below;
+	return chance_below(&world->random, below);
 }
 
 static bool has(const struct world *world, unsigned fault)
@@ -445,8 +443,7 @@ static void run(struct server *server, uint64_t seed, struct totals *totals)
 	assert_non_null(world);
 	world->server = server;
 	world->seed = seed;
-	world->random = (seed + 1) * 0x9e3779b97f4a7c15u | 1;
-	(void)roll(world, 2);
+	world->random = seed;
 	world->faults = (unsigned)roll(world, FAULTS);
 	server_do(server, "FLUSHALL");
 	broker_init(&world->broker, server, "b1");
@@ -479,17 +476,12 @@ static void run(struct server *server, uint64_t seed, struct totals *totals)
 	totals->runs++;
 }
 
-static uint64_t number_from(const char *variable, uint64_t otherwise)
-{
-	const char *text = getenv(variable);
-	return text ? strtoull(text, NULL, 10) : otherwise;
-}
-
 static void test_histories(void **state)
 {
 	struct server server;
 	struct totals totals = { 0 };
-	uint64_t first = number_from("PRESENCE_SEED", 1), runs = number_from("PRESENCE_RUNS", RUNS);
+	uint64_t first = chance_chosen("PRESENCE_SEED", 1);
+	uint64_t runs = chance_chosen("PRESENCE_RUNS", RUNS);
 	(void)state;
 	server_init(&server);
 	server_start(&server, NULL);

@@ -266,7 +266,45 @@ static void test_foreign_values(void **state)
 
 /* ---- at the start, and when Redis has lost something ---- */
 
-static int64_t line_of(char *lines, const char *start)
+enum { LINES_MAX = 4096 };
+
+/* A line for each that a restarted broker is told; of anything else nothing. */
+static void write_down(char lines[LINES_MAX], const struct presence_event *event)
+{
+	size_t length = strlen(lines);
+	char *end = lines + length;
+	size_t room = LINES_MAX - length;
+	if (event->type == PRESENCE_RESTORED_OVERRIDE)
+		(void)snprintf(end, room, "said %s %s %s %" PRId64 "\n", event->id,
+			presence_override_name(event->override), event->note ? event->note : "-",
+			event->until_ms);
+	else if (event->type == PRESENCE_RESTORED)
+		(void)snprintf(end, room, "is %s %s\n", event->record.id,
+			presence_status_name(event->record.status));
+	else if (event->type == PRESENCE_RESTORED_DEVICE)
+		(void)snprintf(end, room, "had %s/%s %s %s\n", event->id, event->device,
+			presence_status_name(event->status), event->note ? event->note : "-");
+}
+
+/* The broker was down for two seconds. Its core has heard nothing but lines. */
+static void comes_back(struct broker *broker, uint64_t boot, char lines[LINES_MAX])
+{
+	struct store_message *message;
+	*lines = '\0';
+	broker->driver.wall_ms += 2000;
+	broker_stop(broker);
+	broker_start(broker, boot);
+	driver_settle(&broker->driver);
+	while ((message = mailbox_take_message(broker->driver.box))) {
+		if (message->type == STORE_MESSAGE_EVENT) {
+			write_down(lines, &message->event);
+			(void)broker_feed(broker, message->event);
+		}
+		store_message_destroy(message);
+	}
+}
+
+static int64_t line_of(const char *lines, const char *start)
 {
 	const char *at = strstr(lines, start);
 	return at ? at - lines : -1;
@@ -275,7 +313,7 @@ static int64_t line_of(char *lines, const char *start)
 static void test_restored(void **state)
 {
 	struct broker broker, other;
-	char lines[4096] = "";
+	char lines[LINES_MAX];
 	(void)state;
 	begin(&broker, "b1", 1);
 	begin(&other, "b2", 2);
@@ -285,71 +323,76 @@ static void test_restored(void **state)
 	overrides(&broker, "hushed", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
 	overrides(&broker, "hidden", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
 	connects(&broker, 3, "hidden", "web");
-	overrides(&broker, "once", PRESENCE_OVERRIDE_INVISIBLE, NULL, 1000);
-	connects(&broker, 4, "once", "web");
-	overrides(&broker, "bare", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
-	connects(&broker, 5, "bare", "web");
-	server_do(&server, "HDEL presence:{0}:overrides agent/bare");
-	connects(&broker, 6, "faded", "web");
-	overrides(&broker, "faded", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
-	server_do(&server, "DEL presence:{0}:subject:agent/faded");
 	overrides(&broker, "cleared", PRESENCE_OVERRIDE_DND, NULL, 0);
 	overrides(&broker, "cleared", PRESENCE_OVERRIDE_NONE, NULL, 0);
 	overrides(&broker, "over", PRESENCE_OVERRIDE_DND, NULL, 1000);
 	overrides(&other, "busy", PRESENCE_OVERRIDE_DND, "call", 60000);
-	broker.driver.wall_ms += 2000; /* while it was down */
-	broker_stop(&broker);
-	broker_start(&broker, 3);
-	driver_settle(&broker.driver);
-	struct store_message *message;
-	while ((message = mailbox_take_message(broker.driver.box))) {
-		const struct presence_event *event = &message->event;
-		size_t length = strlen(lines);
-		char *end = lines + length;
-		size_t room = sizeof(lines) - length;
-		if (message->type == STORE_MESSAGE_EVENT &&
-			event->type == PRESENCE_RESTORED_OVERRIDE)
-			(void)snprintf(end, room, "said %s %s %s %" PRId64 "\n", event->id,
-				presence_override_name(event->override),
-				event->note ? event->note : "-", event->until_ms);
-		else if (message->type == STORE_MESSAGE_EVENT && event->type == PRESENCE_RESTORED)
-			(void)snprintf(end, room, "is %s %s\n", event->record.id,
-				presence_status_name(event->record.status));
-		else if (message->type == STORE_MESSAGE_EVENT &&
-			event->type == PRESENCE_RESTORED_DEVICE)
-			(void)snprintf(end, room, "had %s/%s %s %s\n", event->id, event->device,
-				presence_status_name(event->status),
-				event->note ? event->note : "-");
-		if (message->type == STORE_MESSAGE_EVENT)
-			(void)broker_feed(&broker, *event);
-		store_message_destroy(message);
-	}
+	comes_back(&broker, 3, lines);
 	assert_true(line_of(lines, "said busy dnd call 1763769660000\n") >= 0);
 	assert_true(line_of(lines, "said hushed invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "said hidden invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "cleared") < 0 && line_of(lines, "over") < 0);
+	/* What was said of people comes before all records. */
 	int64_t first = line_of(lines, "is ");
+	assert_true(first > 0);
 	assert_null(strstr(lines + first, "said "));
 	assert_true(line_of(lines, "is busy dnd\nhad busy/web away lunch\n") >= first);
 	assert_true(line_of(lines, "is hushed offline\nhad hushed/web online -\n") >= first);
-	/* Nothing was published of them. */
-	assert_true(line_of(lines, "had hidden/web online -\n") >= 0);
-	assert_true(line_of(lines, "had once/web online -\n") >= 0);
-	assert_true(line_of(lines, "is hidden") < 0 && line_of(lines, "is once") < 0);
-	/* The same with half of what tells: who is not known to be online was not seen to go. */
-	assert_true(line_of(lines, "had bare/web") >= 0 && line_of(lines, "is bare") < 0);
-	assert_true(line_of(lines, "had faded/web") >= 0 && line_of(lines, "is faded") < 0);
 	broker_settle(&broker);
 	broker_pass(&broker, 11000);
 	assert_string_equal(ask("HGET", "subject:agent/busy", "status"), "offline");
-	assert_string_equal(ask("EXISTS", "subject:agent/hidden", ""), "0");
-	assert_string_equal(ask("EXISTS", "subject:agent/once", ""), "0");
-	assert_string_equal(ask("EXISTS", "state:agent/hidden", ""), "0");
-	assert_string_equal(ask("EXISTS", "state:agent/once", ""), "0");
-	connects(&broker, 7, "busy", "web");
+	connects(&broker, 4, "busy", "web");
 	assert_string_equal(ask("HMGET", "subject:agent/busy", "status note"), "dnd call");
 	broker_stop(&broker);
 	broker_stop(&other);
+}
+
+/* Of whom nothing was published there is no record, and of who does not come back nothing stays. */
+static void test_restored_unseen(void **state)
+{
+	static const char *const unseen[] = { "hidden", "once" };
+	struct broker broker;
+	char lines[LINES_MAX], line[64], key[64];
+	(void)state;
+	begin(&broker, "b1", 1);
+	overrides(&broker, "hidden", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	connects(&broker, 1, "hidden", "web");
+	overrides(&broker, "once", PRESENCE_OVERRIDE_INVISIBLE, NULL, 1000); /* over by then */
+	connects(&broker, 2, "once", "web");
+	comes_back(&broker, 2, lines);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(line, sizeof(line), "had %s/web online -\n", unseen[i]);
+		assert_true(line_of(lines, line) >= 0);
+	}
+	assert_true(line_of(lines, "is ") < 0);
+	broker_settle(&broker);
+	broker_pass(&broker, 11000);
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(key, sizeof(key), "subject:agent/%s", unseen[i]);
+		assert_string_equal(ask("EXISTS", key, ""), "0");
+		(void)snprintf(key, sizeof(key), "state:agent/%s", unseen[i]);
+		assert_string_equal(ask("EXISTS", key, ""), "0");
+	}
+	broker_stop(&broker);
+}
+
+/* The same with half of what tells: who is not known to be online was not seen to go. */
+static void test_restored_by_half(void **state)
+{
+	struct broker broker;
+	char lines[LINES_MAX];
+	(void)state;
+	begin(&broker, "b1", 1);
+	overrides(&broker, "bare", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	connects(&broker, 1, "bare", "web");
+	server_do(&server, "HDEL presence:{0}:overrides agent/bare");
+	connects(&broker, 2, "faded", "web");
+	overrides(&broker, "faded", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	server_do(&server, "DEL presence:{0}:subject:agent/faded");
+	comes_back(&broker, 2, lines);
+	assert_true(line_of(lines, "had bare/web") >= 0 && line_of(lines, "is bare") < 0);
+	assert_true(line_of(lines, "had faded/web") >= 0 && line_of(lines, "is faded") < 0);
+	broker_stop(&broker);
 }
 
 /* More than one page of them; none comes after a record. */
@@ -828,6 +871,8 @@ int main(void)
 		TEST(test_newest_wins),
 		TEST(test_foreign_values),
 		TEST(test_restored),
+		TEST(test_restored_unseen),
+		TEST(test_restored_by_half),
 		TEST(test_many_restored),
 		TEST(test_flushed),
 		TEST(test_past),

@@ -96,6 +96,40 @@ static void down(struct driver *driver, const char *id, const char *device)
 	store(driver, id, device, PRESENCE_OFFLINE, PRESENCE_OFFLINE, PRESENCE_ONLINE);
 }
 
+static void forget(struct driver *driver, const char *id)
+{
+	put(driver,
+		&(struct presence_effect){
+			.type = PRESENCE_FORGOTTEN,
+			.record = { .role = "agent", .id = id },
+		});
+}
+
+static void types(struct driver *driver, const char *id, const char *conversation)
+{
+	put(driver,
+		&(struct presence_effect){
+			.type = PRESENCE_ACTIVITY,
+			.record = { .role = "agent", .id = id },
+			.conversation = conversation,
+			.active = true,
+			.active_until_ms = driver->wall_ms + 5000,
+		});
+}
+
+static void refresh(struct driver *driver, const char *id, int64_t last_seen_ms)
+{
+	put(driver,
+		&(struct presence_effect){
+			.type = PRESENCE_REFRESH,
+			.record = { .role = "agent",
+				.id = id,
+				.status = PRESENCE_ONLINE,
+				.devices = 1,
+				.last_seen_ms = last_seen_ms },
+		});
+}
+
 static void pass(struct driver *driver, int64_t ms)
 {
 	driver->now_ms += ms;
@@ -103,11 +137,38 @@ static void pass(struct driver *driver, int64_t ms)
 	mailbox_beat(driver->box, driver->now_ms);
 }
 
+/* Time passes, and then all is done that is due. */
+static void later(struct driver *driver, int64_t ms)
+{
+	pass(driver, ms);
+	driver_settle(driver);
+}
+
+static void later_often(struct driver *driver, int times, int64_t ms)
+{
+	for (int i = 0; i < times; i++)
+		later(driver, ms);
+}
+
+static void start_boot(struct driver *driver, uint64_t boot)
+{
+	driver_start(driver, boot);
+	mailbox_beat(driver->box, driver->now_ms);
+}
+
 static void begin(struct driver *driver, const char *node, uint64_t boot)
 {
 	driver_init(driver, &server, node);
-	driver_start(driver, boot);
-	mailbox_beat(driver->box, driver->now_ms);
+	start_boot(driver, boot);
+}
+
+/* Not the default user of Redis but one who may only do so much. */
+static void begin_as(struct driver *driver, const char *user, const char *password)
+{
+	driver_init(driver, &server, "b1");
+	driver->config.user = user;
+	driver->config.password = password;
+	start_boot(driver, 1);
 }
 
 static const char *ask(const char *command, const char *key)
@@ -178,9 +239,7 @@ static void test_formats(void **state)
 	driver_settle(&driver);
 	assert_redis("PTTL", "state:agent/u%2F1", "-1");
 	down(&driver, "u/1", "w:1");
-	put(&driver,
-		&(struct presence_effect){
-			.type = PRESENCE_FORGOTTEN, .record = { .role = "agent", .id = "u/1" } });
+	forget(&driver, "u/1");
 	driver_settle(&driver);
 	assert_redis("EXISTS", "subject:agent/u%2F1", "0");
 	assert_redis("EXISTS", "state:agent/u%2F1", "0");
@@ -215,14 +274,23 @@ static void test_continuity(void **state)
 	driver_settle(&two);
 	assert_redis("HMGET", "subject:agent/u1 status previous devices", "online dnd 1");
 	/* The other one forgets what it no longer has; what is there stays. */
-	put(&two,
-		&(struct presence_effect){
-			.type = PRESENCE_FORGOTTEN, .record = { .role = "agent", .id = "u1" } });
+	forget(&two, "u1");
 	driver_settle(&two);
 	assert_redis("HGET", "subject:agent/u1 status", "online");
 	assert_redis("SCARD", "node:b2", "0");
 	driver_stop(&one);
 	driver_stop(&two);
+}
+
+/* u1 was on the one node, and is offline there. */
+static void begin_gone(struct driver *one, struct driver *two)
+{
+	begin(one, "b1", 1);
+	begin(two, "b2", 2);
+	up(one, "u1", "a");
+	driver_settle(one);
+	down(one, "u1", "a");
+	driver_settle(one);
 }
 
 /* Who is somewhere else now is among the subjects of that node, also when the one before knew best
@@ -231,12 +299,7 @@ static void test_moved(void **state)
 {
 	struct driver one, two;
 	(void)state;
-	begin(&one, "b1", 1);
-	begin(&two, "b2", 2);
-	up(&one, "u1", "a");
-	driver_settle(&one);
-	down(&one, "u1", "a");
-	driver_settle(&one);
+	begin_gone(&one, &two);
 	assert_redis("SCARD", "node:b1", "1");
 	pass(&two, 1000);
 	up(&two, "u1", "b");
@@ -252,12 +315,7 @@ static void test_moved_wrong_type(void **state)
 {
 	struct driver one, two;
 	(void)state;
-	begin(&one, "b1", 1);
-	begin(&two, "b2", 2);
-	up(&one, "u1", "a");
-	driver_settle(&one);
-	down(&one, "u1", "a");
-	driver_settle(&one);
+	begin_gone(&one, &two);
 	driver_settle(&two);
 	server_do(&server, "SET presence:{0}:node:b1 junk");
 	pass(&two, 1000);
@@ -338,14 +396,7 @@ static void test_wrong_type(void **state)
 	begin(&driver, "b1", 1);
 	up(&driver, "u0", "a");
 	up(&driver, "u1", "a");
-	put(&driver,
-		&(struct presence_effect){
-			.type = PRESENCE_ACTIVITY,
-			.record = { .role = "agent", .id = "u1" },
-			.conversation = "c",
-			.active = true,
-			.active_until_ms = driver.wall_ms + 5000,
-		});
+	types(&driver, "u1", "c");
 	up(&driver, "u2", "a");
 	driver_settle(&driver);
 	listen(&driver, &heard);
@@ -358,15 +409,11 @@ static void test_wrong_type(void **state)
 	int lines = count_lines(&heard);
 	down(&driver, "u1", "a");
 	up(&driver, "u1", "b");
-	for (int i = 0; i < 100; i++) {
-		pass(&driver, 1000);
-		driver_settle(&driver);
-	}
+	later_often(&driver, 100, 1000);
 	listen(&driver, &heard);
 	assert_int_equal(count_lines(&heard), lines);
 	server_do(&server, "DEL presence:{0}:state:agent/u1");
-	pass(&driver, 60000);
-	driver_settle(&driver);
+	later(&driver, 60000);
 	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/b", "1");
 	assert_redis("HLEN", "state:agent/u1", "2");
@@ -383,8 +430,7 @@ static void begin_sweep(struct driver *driver)
 	up(driver, "u1", "b");
 	driver_settle(driver);
 	server_do(&server, "HDEL presence:{0}:nodes b1");
-	pass(driver, 6000);
-	driver_settle(driver);
+	later(driver, 6000);
 }
 
 static void say_again(struct driver *driver)
@@ -408,10 +454,7 @@ static void test_sweep_wrong_type(void **state)
 	assert_int_equal(heard.resyncs, 1);
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "1");
 	server_do(&server, "DEL presence:{0}:subject:agent/u1");
-	for (int i = 0; i < 20; i++) {
-		pass(&driver, 5000);
-		driver_settle(&driver);
-	}
+	later_often(&driver, 20, 5000);
 	listen(&driver, &heard);
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/b", "1");
@@ -430,8 +473,7 @@ static void test_sweep_unanswered(void **state)
 	char reason[32] = "";
 	(void)state;
 	begin_sweep(&driver);
-	pass(&driver, 6000); /* renewed: not all will be said again because of the cut */
-	driver_settle(&driver);
+	later(&driver, 6000); /* renewed: not all will be said again because of the cut */
 	say_again(&driver);
 	for (int i = 0; i < 100 && strcmp(reason, "broker_restart") != 0; i++) {
 		driver_step(&driver);
@@ -442,8 +484,7 @@ static void test_sweep_unanswered(void **state)
 	}
 	assert_string_equal(reason, "broker_restart");
 	driver_cut(&driver, false);
-	pass(&driver, 60000);
-	driver_settle(&driver);
+	later(&driver, 60000);
 	listen(&driver, &heard);
 	assert_int_equal(heard.asserts, 1);
 	assert_true(redis_writer_idle(driver.writer));
@@ -462,16 +503,14 @@ static void test_sweep_undone(void **state)
 	server_do(&server,
 		"HSET presence:{0}:state:agent/u1 d:b1/a 1|0|2|1763769600000000|1763769600000|");
 	server_do(&server, "HINCRBY presence:{0}:meta gen 1");
-	pass(&driver, 6000);
-	driver_settle(&driver);
+	later(&driver, 6000);
 	listen(&driver, &heard);
 	assert_int_equal(heard.resyncs, 1);
 	say_again(&driver);
 	driver_settle(&driver);
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
 	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
-	pass(&driver, 6000);
-	driver_settle(&driver);
+	later(&driver, 6000);
 	listen(&driver, &heard);
 	assert_int_equal(heard.resyncs, 1);
 	driver_stop(&driver);
@@ -491,8 +530,7 @@ static void test_shared_wrong_type(void **state)
 	assert_redis("EXISTS", "subject:agent/u1", "0");
 	assert_non_null(strstr(heard.lines, "presence:{0}:online:agent"));
 	server_do(&server, "DEL presence:{0}:online:agent");
-	pass(&driver, 10000);
-	driver_settle(&driver);
+	later(&driver, 10000);
 	assert_redis("HGET", "subject:agent/u1 status", "online");
 	driver_stop(&driver);
 }
@@ -522,8 +560,7 @@ static void test_same_name(void **state)
 	int lines = count_lines(&heard);
 	for (int i = 0; i < 20; i++) {
 		pass(&first, 5000);
-		pass(&second, 3000);
-		driver_settle(&second);
+		later(&second, 3000);
 		driver_settle(&first);
 	}
 	listen(&first, &heard);
@@ -532,13 +569,11 @@ static void test_same_name(void **state)
 	assert_redis("EXISTS", "subject:agent/u2", "0");
 	/* The other one is gone. */
 	server_do(&server, "DEL presence:{0}:lease:b1");
-	pass(&first, 10000);
-	driver_settle(&first);
+	later(&first, 10000);
 	assert_redis("HGET", "subject:agent/u2 status", "online");
 	listen(&first, &heard);
 	assert_int_equal(heard.resyncs, 1);
-	pass(&second, 10000);
-	driver_settle(&second);
+	later(&second, 10000);
 	redis_writer_stats(second.writer, &stats, &oldest_ms);
 	assert_int_equal(stats.state, STORE_FENCED);
 	driver_stop(&first);
@@ -559,8 +594,7 @@ static void test_mismatch(void **state)
 	assert_redis("EXISTS", "subject:agent/u1", "0");
 	assert_redis("EXISTS", "nodes", "0");
 	server_do(&server, "HSET presence:{0}:meta partitions 1");
-	pass(&driver, 30000);
-	driver_settle(&driver);
+	later(&driver, 30000);
 	assert_redis("HGET", "subject:agent/u1 status", "online");
 	driver_stop(&driver);
 }
@@ -575,8 +609,7 @@ static void test_lease(void **state)
 	driver.now_ms += 60000; /* the broker hangs: no beat */
 	driver_settle(&driver);
 	assert_redis("EXISTS", "lease:b1", "0");
-	pass(&driver, 4000);
-	driver_settle(&driver);
+	later(&driver, 4000);
 	assert_redis("GET", "lease:b1", "0000000000000001"); /* only renewed: the epoch is intact */
 	assert_redis("HGET", "nodes b1", "1|0000000000000001|1|0|up|1|host|0");
 	driver_stop(&driver);
@@ -628,8 +661,7 @@ static void test_snapshot(void **state)
 	listen(&driver, &heard);
 	heard.restored = heard.devices = 0;
 	for (int i = 0; i < 20; i++) {
-		pass(&driver, 100);
-		driver_settle(&driver);
+		later(&driver, 100);
 		listen(&driver, &heard);
 	}
 	assert_int_equal(heard.restored, 3000);
@@ -649,16 +681,8 @@ static void test_refresh(void **state)
 	driver_settle(&driver);
 	server_do(&server, "DEL presence:{0}:state:agent/u2");
 	server_do(&server, "PEXPIRE presence:{0}:subject:agent/u1 5000");
-	for (int i = 1; i <= 2; i++) {
-		const char *id = i == 1 ? "u1" : "u2";
-		put(&driver,
-			&(struct presence_effect){ .type = PRESENCE_REFRESH,
-				.record = { .role = "agent",
-					.id = id,
-					.status = PRESENCE_ONLINE,
-					.devices = 1,
-					.last_seen_ms = driver.wall_ms + 7 } });
-	}
+	refresh(&driver, "u1", driver.wall_ms + 7);
+	refresh(&driver, "u2", driver.wall_ms + 7);
 	driver_settle(&driver);
 	listen(&driver, &heard);
 	assert_int_equal(heard.asserts, 1);
@@ -677,13 +701,7 @@ static void test_refresh_node(void **state)
 	up(&driver, "u1", "a");
 	driver_settle(&driver);
 	server_do(&server, "DEL presence:{0}:node:b1");
-	put(&driver,
-		&(struct presence_effect){ .type = PRESENCE_REFRESH,
-			.record = { .role = "agent",
-				.id = "u1",
-				.status = PRESENCE_ONLINE,
-				.devices = 1,
-				.last_seen_ms = driver.wall_ms } });
+	refresh(&driver, "u1", driver.wall_ms);
 	driver_settle(&driver);
 	assert_redis("SISMEMBER", "node:b1 agent/u1", "1");
 	driver_stop(&driver);
@@ -704,8 +722,7 @@ static void test_late(void **state)
 	driver.now_ms++;
 	driver_step(&driver);
 	assert_null(driver.wire);
-	pass(&driver, 1000);
-	driver_settle(&driver);
+	later(&driver, 1000);
 	pass(&driver, 10);
 	down(&driver, "u1", "a");
 	driver_settle(&driver);
@@ -741,14 +758,10 @@ static void test_late_register(void **state)
 	driver_step(&driver); /* REGISTER is under way */
 	assert_non_null(driver.wire->commands);
 	driver_cut(&driver, true);
-	pass(&driver, 1000);
-	driver_settle(&driver);
+	later(&driver, 1000);
 	past_bring_back(&past, &server);
 	assert_true(driver_execute_late(&driver));
-	for (int i = 0; i < 4; i++) {
-		pass(&driver, 2000);
-		driver_settle(&driver);
-	}
+	later_often(&driver, 4, 2000);
 	listen(&driver, &heard);
 	assert_int_equal(heard.resyncs, 1);
 	past_drop(&past);
@@ -761,11 +774,7 @@ static void test_password(void **state)
 	struct heard heard = { 0 };
 	(void)state;
 	server_do(&server, "ACL SETUSER writer on >secret ~presence:* +@all");
-	driver_init(&driver, &server, "b1");
-	driver.config.user = "writer";
-	driver.config.password = "not-secret";
-	driver_start(&driver, 1);
-	mailbox_beat(driver.box, driver.now_ms);
+	begin_as(&driver, "writer", "not-secret");
 	up(&driver, "u1", "a");
 	driver_settle(&driver);
 	pass(&driver, 14000);
@@ -775,20 +784,17 @@ static void test_password(void **state)
 	assert_non_null(strstr(heard.lines, "refuses the user or password"));
 	assert_null(strstr(heard.lines, "secret"));
 	driver.config.password = "secret";
-	pass(&driver, 30000);
-	driver_settle(&driver);
+	later(&driver, 30000);
 	assert_redis("HGET", "subject:agent/u1 status", "online");
 	/* Then its rights go. */
 	server_do(&server, "ACL SETUSER writer -hset");
 	up(&driver, "u2", "a");
 	driver_settle(&driver);
-	pass(&driver, 100000);
-	driver_settle(&driver);
+	later(&driver, 100000);
 	listen(&driver, &heard);
 	assert_non_null(strstr(heard.lines, "does not let its user"));
 	server_do(&server, "ACL SETUSER writer +hset");
-	pass(&driver, 100000);
-	driver_settle(&driver);
+	later(&driver, 100000);
 	assert_redis("HGET", "subject:agent/u2 status", "online");
 	driver_stop(&driver);
 	server_do(&server, "ACL DELUSER writer");
@@ -804,11 +810,7 @@ static void test_rights(void **state)
 		"+info +type +hget +hmget +hset +hdel +hgetall +hlen +hvals +del +pexpire "
 		"+persist +pttl +set +zadd +zcard +zrem +sadd +scard +srem +sscan +xadd +xlen "
 		"+hscan +hrandfield +zrange +zremrangebyscore");
-	driver_init(&driver, &server, "b1");
-	driver.config.user = "writer";
-	driver.config.password = "secret";
-	driver_start(&driver, 1);
-	mailbox_beat(driver.box, driver.now_ms);
+	begin_as(&driver, "writer", "secret");
 	up(&driver, "u1", "a");
 	down(&driver, "u1", "a");
 	put(&driver,
@@ -818,17 +820,12 @@ static void test_rights(void **state)
 			.override = PRESENCE_OVERRIDE_DND,
 			.override_rev = 5,
 		});
-	put(&driver,
-		&(struct presence_effect){
-			.type = PRESENCE_ACTIVITY,
-			.record = { .role = "agent", .id = "u1" },
-			.conversation = "c",
-			.active = true,
-			.active_until_ms = driver.wall_ms + 5000,
-		});
+	types(&driver, "u1", "c");
 	driver_settle(&driver);
 	assert_redis("HLEN", "overrides", "1");
 	assert_redis("ZCARD", "typing:c", "1");
+	refresh(&driver, "u1", driver.wall_ms);
+	later(&driver, 4000); /* the lease is renewed */
 	server_do(&server, "FLUSHALL");
 	up(&driver, "u1", "a");
 	driver_settle(&driver);
@@ -850,16 +847,12 @@ static void test_memory(void **state)
 	server_do(&server, "CONFIG SET maxmemory 1");
 	up(&driver, "u1", "a");
 	driver_settle(&driver);
-	for (int i = 0; i < 10; i++) {
-		pass(&driver, 5000);
-		driver_settle(&driver);
-	}
+	later_often(&driver, 10, 5000);
 	listen(&driver, &heard);
 	assert_non_null(strstr(heard.lines, "2 Redis at test: is out of memory; raise maxmemory"));
 	assert_int_equal(count_lines(&heard), 2);
 	server_do(&server, "CONFIG SET maxmemory 0");
-	pass(&driver, 5000);
-	driver_settle(&driver);
+	later(&driver, 5000);
 	assert_redis("HGET", "subject:agent/u1 status", "online");
 	driver_stop(&driver);
 }
@@ -891,8 +884,7 @@ static void test_partitions(void **state)
 	assert_int_equal(redis_partition_of("123456789", 65536), 0x31c3);
 	driver_init(&driver, &server, "b1");
 	driver.config.partitions = 4;
-	driver_start(&driver, 1);
-	mailbox_beat(driver.box, driver.now_ms);
+	start_boot(&driver, 1);
 	for (int i = 0; i < 100; i++) {
 		(void)snprintf(id, sizeof(id), "u%d", i);
 		up(&driver, id, "a");

@@ -60,14 +60,18 @@ static int count_said(const struct fake *fake, const char *command)
 	return count;
 }
 
-/* Until it has done what is due by now; the deadlines of these tests are a ms away. */
+/* It does what is due by now; the deadlines of these tests are a ms away. */
+static void tick(struct fake *fake)
+{
+	struct timespec little = { .tv_nsec = 1000000 };
+	(void)presence_client_tick(fake->client);
+	nanosleep(&little, NULL);
+}
+
 static void tick_until(struct fake *fake, const int *count, int wanted)
 {
-	for (int i = 0; *count < wanted && i < 5000; i++) {
-		struct timespec little = { .tv_nsec = 1000000 };
-		(void)presence_client_tick(fake->client);
-		nanosleep(&little, NULL);
-	}
+	for (int i = 0; *count < wanted && i < 5000; i++)
+		tick(fake);
 	assert_int_equal(*count, wanted);
 }
 
@@ -140,9 +144,7 @@ static void test_everybody_is_unknown_without_connection(void **state)
 {
 	(void)state;
 	struct fake fake;
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, NULL);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
 	presence_client_on_disconnect(fake.client, 7);
@@ -381,9 +383,7 @@ static void test_repairs_get_rarer(void **state)
 	(void)state;
 	static const char wrong[] = "{\"count\":7,\"xor\":\"0000000000000001\",\"rev\":9}";
 	struct fake fake;
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, "agent");
 	/* Nobody knows yet what is missing. */
 	for (int i = 0; i < 3; i++)
 		assert_true(fake_message(&fake, DIGEST, wrong, false));
@@ -415,9 +415,7 @@ static void test_a_repair_takes_back_what_is_gone(void **state)
 {
 	(void)state;
 	struct fake fake;
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, "agent");
 	hear(&fake, "u1", "online", 5);
 	hear(&fake, "u2", "online", 6);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
@@ -451,9 +449,7 @@ static void test_a_snapshot_that_is_cut(void **state)
 	static const char both[] = "{\"count\":2,\"xor\":\"000a0f000008920e\",\"rev\":6}",
 			  other[] = "{\"count\":2,\"xor\":\"0000000000000001\",\"rev\":9}";
 	struct fake fake;
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, "agent");
 	hear(&fake, "u1", "online", 5);
 	hear(&fake, "u2", "online", 6);
 	assert_true(fake_message(&fake, DIGEST, both, true));
@@ -483,9 +479,7 @@ static void test_a_snapshot_that_is_cut(void **state)
 	assert_true(fake.told[0].record.forgotten);
 	/* Who was never sure of anything does not take strangers for offline. */
 	fake_end(&fake);
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, "agent");
 	hear(&fake, "u1", "online", 5);
 	assert_true(fake_message(&fake, DIGEST, other, true));
 	assert_true(fake_answer(&fake, "getPresence", NULL));
@@ -534,9 +528,7 @@ static void test_a_repair_of_everybody(void **state)
 {
 	(void)state;
 	struct fake fake;
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, NULL);
 	hear(&fake, "u1", "online", 5);
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	fake_clear(&fake);
@@ -552,9 +544,7 @@ static void test_words_of_clients_count_only_without_plugin(void **state)
 {
 	(void)state;
 	struct fake fake;
-	fake_begin(&fake, false, 0);
-	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
-	presence_client_on_connect(fake.client, 0);
+	fake_begin_watching(&fake, NULL);
 	assert_true(fake_message(&fake, "presence/agent/ghost", "online", true));
 	assert_int_equal(look(&fake, "ghost").status, PRESENCE_CLIENT_ONLINE);
 	hear(&fake, "u1", "online", 3);
@@ -633,11 +623,8 @@ static void test_subscriptions(void **state)
 	presence_client_on_connect(fake.client, 0);
 	assert_false(presence_client_on_subscribe(fake.client, 60, 1, &granted));
 	/* Nobody answers commands, nor this: it cannot know. */
-	for (int i = 0; i < 5000 && count_said(&fake, "getPresence") < 4; i++) {
-		struct timespec little = { .tv_nsec = 1000000 };
-		(void)presence_client_tick(fake.client);
-		nanosleep(&little, NULL);
-	}
+	for (int i = 0; i < 5000 && count_said(&fake, "getPresence") < 4; i++)
+		tick(&fake);
 	assert_true(count_said(&fake, "getPresence") >= 4);
 	int mid = fake_last(&fake, 's', "presence/agent/+")->mid;
 	assert_true(presence_client_on_subscribe(fake.client, mid, 1, &granted));
@@ -647,11 +634,8 @@ static void test_subscriptions(void **state)
 		fake.client, fake_last(&fake, 's', DIGEST)->mid, 1, &refused));
 	assert_int_equal(fake.problems, 1);
 	/* Both were answered: after a while that has to do. */
-	for (int i = 0; i < 5000 && look(&fake, "u1").status != PRESENCE_CLIENT_OFFLINE; i++) {
-		struct timespec little = { .tv_nsec = 1000000 };
-		(void)presence_client_tick(fake.client);
-		nanosleep(&little, NULL);
-	}
+	for (int i = 0; i < 5000 && look(&fake, "u1").status != PRESENCE_CLIENT_OFFLINE; i++)
+		tick(&fake);
 	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
 	fake_end(&fake);
 }

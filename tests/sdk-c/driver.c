@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "client-sdk/c/presence_client.h"
+#include "words.h"
 
 /* What a done() is told it was for. */
 #define TAG(word) ((void *)(uintptr_t)(word))
@@ -140,15 +141,6 @@ static int status_of(const char *word)
 	return PRESENCE_CLIENT_UNKNOWN;
 }
 
-static int override_of(const char *word)
-{
-	static const char *const words[] = { "online", "away", "dnd", "invisible" };
-	for (int i = 0; i < 4; i++)
-		if (!strcmp(words[i], word))
-			return i;
-	return -1;
-}
-
 static void look_up(struct presence_client *client, const char *role, const char *id)
 {
 	struct presence_client_record record;
@@ -229,6 +221,53 @@ static bool read_line(struct presence_client *client)
 	return true;
 }
 
+static int start(struct presence_client *client, const struct presence_client_config *config)
+{
+	struct mosquitto *mine = config->mosquitto;
+	if (!mine)
+		return presence_client_start(client);
+	mosquitto_user_data_set(mine, client);
+	mosquitto_reconnect_delay_set(mine, 1, 1, false);
+	int err = mosquitto_connect(mine, config->host, config->port, 30);
+	return err ? err : mosquitto_loop_start(mine);
+}
+
+static void obey(struct presence_client *client, bool ticks)
+{
+	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+	for (bool more = true; more;) {
+		int64_t wait_ms = ticks ? presence_client_tick(client) : 1000;
+		if (poll(&in, 1, (int)wait_ms) > 0)
+			more = read_line(client);
+	}
+}
+
+static void leave_mine(struct presence_client *client, struct mosquitto *mine)
+{
+	(void)presence_client_leave(client);
+	for (int i = 0; i < 1000 && mosquitto_want_write(mine); i++)
+		(void)poll(NULL, 0, 1);
+	mosquitto_disconnect(mine);
+	mosquitto_loop_stop(mine, false);
+}
+
+/* What becomes of a client from its creation to its end. */
+static int run(const struct presence_client_config *config)
+{
+	struct presence_client *client;
+	int err = presence_client_create(config, &client);
+	if (err) {
+		printf("create %d %s\n", err, presence_strerror(err));
+		return 1;
+	}
+	printf("started %d\n", start(client, config));
+	obey(client, config->mosquitto);
+	if (config->mosquitto)
+		leave_mine(client, config->mosquitto);
+	presence_client_destroy(client);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct presence_client_callbacks callbacks = { on_connection, on_transition,
@@ -237,7 +276,7 @@ int main(int argc, char **argv)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
-	bool mine = !strcmp(argv[2], "mine"), quiet = false;
+	bool quiet = false;
 	struct presence_client_config config = {
 		.size = sizeof(config),
 		.role = or_null(argv[3]),
@@ -254,44 +293,16 @@ int main(int argc, char **argv)
 		else
 			quiet = !strcmp(argv[i], "quiet");
 	mosquitto_lib_init();
-	if (mine) {
+	if (!strcmp(argv[2], "mine")) {
 		config.mosquitto = make_mine(argv[3], argv[4], argv[5]);
 		if (!config.mosquitto)
 			return 3;
 	}
-	struct presence_client *client;
-	int err = presence_client_create(&config, &client);
-	if (err) {
-		printf("create %d %s\n", err, presence_strerror(err));
-		return 1;
-	}
-	if (mine) {
-		mosquitto_user_data_set(config.mosquitto, client);
-		mosquitto_reconnect_delay_set(config.mosquitto, 1, 1, false);
-		err = mosquitto_connect(config.mosquitto, config.host, config.port, 30);
-		if (!err)
-			err = mosquitto_loop_start(config.mosquitto);
-	} else {
-		err = presence_client_start(client);
-	}
-	printf("started %d\n", err);
-	struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
-	for (bool more = true; more;) {
-		int64_t wait_ms = mine ? presence_client_tick(client) : 1000;
-		if (poll(&in, 1, (int)wait_ms) > 0)
-			more = read_line(client);
-	}
-	if (mine) {
-		(void)presence_client_leave(client);
-		for (int i = 0; i < 1000 && mosquitto_want_write(config.mosquitto); i++)
-			(void)poll(NULL, 0, 1);
-		mosquitto_disconnect(config.mosquitto);
-		mosquitto_loop_stop(config.mosquitto, false);
-	}
-	presence_client_destroy(client);
-	if (mine)
+	int status = run(&config);
+	if (config.mosquitto)
 		mosquitto_destroy(config.mosquitto);
 	mosquitto_lib_cleanup();
-	printf("ended\n");
-	return 0;
+	if (!status)
+		printf("ended\n");
+	return status;
 }

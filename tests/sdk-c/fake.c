@@ -144,6 +144,13 @@ void fake_begin(struct fake *fake, bool with_names, int64_t timeout_ms)
 	assert_true(!err && fake->client);
 }
 
+void fake_begin_watching(struct fake *fake, const char *role)
+{
+	fake_begin(fake, false, 0);
+	assert_int_equal(presence_client_watch(fake->client, role, NULL), 0);
+	presence_client_on_connect(fake->client, 0);
+}
+
 void fake_end(struct fake *fake)
 {
 	presence_client_destroy(fake->client);

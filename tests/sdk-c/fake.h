@@ -45,6 +45,8 @@ struct fake {
 /* Of the one client there is at a time. with_names: agent:u1:d; otherwise a mere watcher. */
 struct mosquitto *fake_mosquitto(void);
 void fake_begin(struct fake *fake, bool with_names, int64_t timeout_ms);
+/* A mere watcher of a role, NULL: of everybody, that has just connected. */
+void fake_begin_watching(struct fake *fake, const char *role);
 void fake_end(struct fake *fake);
 /* Forgets what was sent and told. */
 void fake_clear(struct fake *fake);

@@ -16,6 +16,7 @@
 
 #include "client-sdk/c/internal.h"
 #include "fake.h"
+#include "words.h"
 
 static struct json_object *root;
 
@@ -63,9 +64,7 @@ static enum presence_client_status status_of(const char *word)
 /* A watcher of everybody that has all there is, of a broker with the plugin. */
 static void begin_ready(struct fake *fake)
 {
-	fake_begin(fake, false, 0);
-	assert_int_equal(presence_client_watch(fake->client, NULL, NULL), 0);
-	presence_client_on_connect(fake->client, 0);
+	fake_begin_watching(fake, NULL);
 	assert_true(fake_answer(fake, "getPresence", NULL));
 	fake_clear(fake);
 }
@@ -283,15 +282,6 @@ static void check_digest(struct json_object *item)
 	}
 	(void)snprintf(hex, sizeof(hex), "%016" PRIx64, all);
 	assert_string_equal(hex, text(item, "xor"));
-}
-
-static int override_of(const char *word)
-{
-	static const char *const words[] = { "online", "away", "dnd", "invisible" };
-	for (int i = 0; i < 4; i++)
-		if (!strcmp(words[i], word))
-			return i;
-	return -1;
 }
 
 static int command_by_hand(struct fake *fake, const char *call, struct json_object *args)

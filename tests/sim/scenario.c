@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 #include <stdio.h>
 
+#include "chance.h"
 #include "room.h"
 #include "sim.h"
 
@@ -22,41 +23,33 @@ enum op_group op_group_of(enum op_kind kind)
 	return kinds[kind].group;
 }
 
-static uint64_t roll(uint64_t *state, uint64_t below)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return (z ^ z >> 31) % below;
-}
-
 void settings_roll(uint64_t seed, struct settings *settings)
 {
 	static const int64_t graces[] = { 3000, 0, 1000 };
 	uint64_t state = seed ^ 0x5e771465;
-	(void)roll(&state, 2);
-	unsigned stores = (unsigned)roll(&state, 8);
+	(void)chance_below(&state, 2);
+	unsigned stores = (unsigned)chance_below(&state, 8);
 	*settings = (struct settings){
-		.version = (enum broker_version)roll(&state, 3),
+		.version = (enum broker_version)chance_below(&state, 3),
 		.has_redis = stores != 0 && stores != 1,
 		.has_file = stores == 1 || stores == 2 || stores == 3,
-		.is_guarded = roll(&state, 3) != 0,
-		.others_decide = roll(&state, 2),
-		.device_topics = roll(&state, 2),
-		.partitions = 1 + (unsigned)roll(&state, 2),
-		.grace_ms = graces[roll(&state, 3)],
-		.grace_keepalive_ms = roll(&state, 2) ? 0 : 2000,
-		.restart_grace_ms = 1000 + (int64_t)roll(&state, 4000),
-		.away_after_ms = roll(&state, 3) ? 0 : 4000,
-		.lease_ms = 1000 + (int64_t)roll(&state, 2000),
+		.is_guarded = chance_below(&state, 3) != 0,
+		.others_decide = chance_below(&state, 2),
+		.device_topics = chance_below(&state, 2),
+		.partitions = 1 + (unsigned)chance_below(&state, 2),
+		.grace_ms = graces[chance_below(&state, 3)],
+		.grace_keepalive_ms = chance_below(&state, 2) ? 0 : 2000,
+		.restart_grace_ms = 1000 + (int64_t)chance_below(&state, 4000),
+		.away_after_ms = chance_below(&state, 3) ? 0 : 4000,
+		.lease_ms = 1000 + (int64_t)chance_below(&state, 2000),
 		.ttl_ms = 9000,
-		.retain_ms = roll(&state, 4) ? 604800000 : 6000,
-		.is_out_of_budget = roll(&state, 4) == 0,
+		.retain_ms = chance_below(&state, 4) ? 604800000 : 6000,
+		.is_out_of_budget = chance_below(&state, 4) == 0,
 	};
 	/* Swarm: each history knows some faults only, so that they do not hide each other. */
 	settings->groups = 1u << GROUP_CLIENT;
 	for (unsigned group = 1; group < GROUPS; group++)
-		settings->groups |= (roll(&state, 2) ? 1u : 0u) << group;
+		settings->groups |= (chance_below(&state, 2) ? 1u : 0u) << group;
 	if (settings->version == V2_1)
 		settings->is_guarded = true;
 }
@@ -83,21 +76,21 @@ void settings_print(const struct settings *settings, char *out, size_t size)
 static int64_t some_ms(uint64_t *state, int64_t most)
 {
 	/* Often short, sometimes long. */
-	int64_t most_now = roll(state, 3) ? most / 8 : most;
-	return 1 + (int64_t)roll(state, (uint64_t)(most_now > 0 ? most_now : 1));
+	int64_t most_now = chance_below(state, 3) ? most / 8 : most;
+	return 1 + (int64_t)chance_below(state, (uint64_t)(most_now > 0 ? most_now : 1));
 }
 
 static void arguments_roll(uint64_t *state, struct op *op)
 {
-	op->a = (int64_t)roll(state, 64);
-	op->b = (int64_t)roll(state, 2) ? (int64_t)roll(state, 1000) : 0;
+	op->a = (int64_t)chance_below(state, 64);
+	op->b = (int64_t)chance_below(state, 2) ? (int64_t)chance_below(state, 1000) : 0;
 	switch (op->kind) {
 	case OP_OVERRIDE:
-		op->b = roll(state, 2) ? 4 * (500 + (int64_t)roll(state, 3000))
-				       : 1 + 4 * (int64_t)roll(state, 500);
+		op->b = chance_below(state, 2) ? 4 * (500 + (int64_t)chance_below(state, 3000))
+					       : 1 + 4 * (int64_t)chance_below(state, 500);
 		break;
 	case OP_BEAT:
-		op->a = 1000 + (int64_t)roll(state, 3) * 500;
+		op->a = 1000 + (int64_t)chance_below(state, 3) * 500;
 		break;
 	case OP_SLOW:
 		op->a = some_ms(state, 3000);
@@ -109,16 +102,16 @@ static void arguments_roll(uint64_t *state, struct op *op)
 		op->a = some_ms(state, 8000);
 		break;
 	case OP_PLANT:
-		op->a = (int64_t)roll(state, 90);
+		op->a = (int64_t)chance_below(state, 90);
 		op->b = some_ms(state, 6000);
 		break;
 	case OP_EVICT:
-		op->a = (int64_t)roll(state, 1000);
+		op->a = (int64_t)chance_below(state, 1000);
 		break;
 	case OP_CRASH:
 	case OP_STOP:
 		op->a = some_ms(state, 6000);
-		op->b = roll(state, 2) ? 0 : (int64_t)roll(state, 1u << CLIENTS);
+		op->b = chance_below(state, 2) ? 0 : (int64_t)chance_below(state, 1u << CLIENTS);
 		break;
 	case OP_STALL:
 	case OP_STALL_WORKER:
@@ -126,8 +119,8 @@ static void arguments_roll(uint64_t *state, struct op *op)
 		op->a = some_ms(state, 10000);
 		break;
 	case OP_CLOCK:
-		op->a = (int64_t)roll(state, 2) ? -(int64_t)roll(state, 3600000)
-						: (int64_t)roll(state, 3600000);
+		op->a = (int64_t)chance_below(state, 2) ? -(int64_t)chance_below(state, 3600000)
+							: (int64_t)chance_below(state, 3600000);
 		break;
 	default:
 		break;
@@ -157,7 +150,7 @@ static enum op_kind kind_roll(uint64_t *state, const struct settings *settings)
 	for (int kind = 0; kind < OP_KINDS; kind++)
 		if (settings->groups >> kinds[kind].group & 1)
 			total += rank_of((enum op_kind)kind);
-	int chosen = (int)roll(state, (uint64_t)total);
+	int chosen = (int)chance_below(state, (uint64_t)total);
 	for (int kind = 0; kind < OP_KINDS; kind++) {
 		if (!(settings->groups >> kinds[kind].group & 1))
 			continue;
@@ -173,13 +166,13 @@ struct op *ops_roll(uint64_t seed, const struct settings *settings, size_t *coun
 	uint64_t state = seed ^ 0x0905;
 	struct op *ops = room_of(OPS_MAX * sizeof(*ops));
 	int64_t at_ms = 0;
-	*count = 10 + (size_t)roll(&state, OPS_MAX - 10);
+	*count = 10 + (size_t)chance_below(&state, OPS_MAX - 10);
 	for (size_t i = 0; i < *count; i++) {
 		/* Some at the same moment: they meet in one turn of the loop. */
-		at_ms += roll(&state, 3) ? some_ms(&state, 2000) : 0;
+		at_ms += chance_below(&state, 3) ? some_ms(&state, 2000) : 0;
 		ops[i] = (struct op){ .at_ms = at_ms,
 			.kind = kind_roll(&state, settings),
-			.client = (int)roll(&state, CLIENTS) };
+			.client = (int)chance_below(&state, CLIENTS) };
 		if (i < 3)
 			ops[i].kind = OP_CONNECT;
 		arguments_roll(&state, &ops[i]);

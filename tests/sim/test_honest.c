@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "chance.h"
 #include "redis_model.h"
 #include "room.h"
 #include "server.h"
@@ -27,6 +28,8 @@ enum {
 	ARGUMENTS_MAX = 400,
 	TEXT_MAX = 1 << 20,
 	KEYS_MAX = 256,
+	/* Lifetimes differ by thousands of seconds; a busy machine may take some to look at both.
+	 */
 	TTL_SLACK_MS = 60000
 };
 
@@ -37,8 +40,6 @@ static const char *const roles[SUBJECTS] = { "agent", "agent", "agent", "device"
 static const char *const ids[SUBJECTS] = { "u0", "u/1", "u 2", "d3", "a+b", "u5" };
 static const char *const devices[DEVICES] = { "web", "a:b/c", "x" };
 static const char *const fields[DEVICES] = { "web", "a%3Ab%2Fc", "x" };
-
-/* Lifetimes differ by thousands of seconds; a busy machine may take some to look at both. */
 
 /* As a writer knows it, but for what the test makes it believe. */
 struct node {
@@ -61,10 +62,7 @@ struct world {
 
 static uint64_t roll(struct world *world, uint64_t below)
 {
-	uint64_t z = world->random += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return (z ^ z >> 31) % below;
+	return chance_below(&world->random, below);
 }
 
 static int64_t clock_ms(void)
@@ -662,12 +660,6 @@ static void run(struct world *world, uint64_t seed)
 	redis_model_finish(&world->model);
 }
 
-static uint64_t from_environment(const char *name, uint64_t otherwise)
-{
-	const char *value = getenv(name);
-	return value ? strtoull(value, NULL, 10) : otherwise;
-}
-
 static int start(void **state)
 {
 	struct world *world = room_of(sizeof(*world));
@@ -692,8 +684,8 @@ static int stop(void **state)
 
 static void test_random(void **state)
 {
-	uint64_t seed = from_environment("PRESENCE_SEED", 1);
-	uint64_t runs = from_environment("PRESENCE_RUNS", RUNS);
+	uint64_t seed = chance_chosen("PRESENCE_SEED", 1);
+	uint64_t runs = chance_chosen("PRESENCE_RUNS", RUNS);
 	for (uint64_t i = 0; i < runs; i++)
 		run(*state, seed + i);
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "redis_command.h"
 #include "room.h"
 #include "sim.h"
 #include "store/message.h"
@@ -161,18 +162,6 @@ static void connect_now(struct world *world)
 		.repeats = worker->repeats };
 	worker->links[worker->link_count++] = worker->link = link;
 	redis_writer_connected(worker->writer, world->now_ms);
-}
-
-static size_t command_length(const char *bytes)
-{
-	char *at;
-	long count = strtol(bytes + 1, &at, 10);
-	at += 2;
-	for (long i = 0; i < count; i++) {
-		long length = strtol(at + 1, &at, 10);
-		at += 2 + length + 2;
-	}
-	return (size_t)(at - bytes);
 }
 
 static void send_out(struct world *world)

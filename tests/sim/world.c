@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "chance.h"
 #include "room.h"
 #include "sim.h"
 
@@ -32,10 +33,7 @@ const struct sim_subject sim_subjects[SUBJECTS] = {
 
 uint64_t sim_roll(struct world *world, uint64_t below)
 {
-	uint64_t z = world->random += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return (z ^ z >> 31) % below;
+	return chance_below(&world->random, below);
 }
 
 void sim_fail(struct world *world, const char *format, ...)

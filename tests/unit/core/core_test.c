@@ -446,70 +446,105 @@ static void step_without_memory(struct presence *core, struct presence_event eve
 	}
 }
 
-static void test_out_of_memory(void **state)
+/* Ends, and what else must always work. */
+static void feed_without_memory(
+	struct presence *core, struct presence_effects *effects, struct presence_event event)
 {
-	struct presence_effects effects;
+	countdown = 0;
+	assert_int_equal(feed(core, effects, event), 0);
+	assert_int_equal(countdown, 0); /* it was not asked for */
+	countdown = -1;
+}
+
+static void test_create_without_memory(void **state)
+{
 	struct presence *core = NULL;
+	int index = 0;
 	(void)state;
-	for (int index = 0; !core; index++) {
+	for (; !core; index++) {
 		countdown = index;
 		core = presence_create(&config, 1);
 		countdown = -1;
 		assert_true(index < 100);
 	}
-	/* The newcomer of a full house takes the place of whom is offline: not before it has one.
-	 */
-	step_without_memory(core, connected(1, "u1", "a"));
-	step_without_memory(core, connected(2, "u1", "b"));
-	step_without_memory(core, restored("u2"));
-	step_without_memory(core,
-		(struct presence_event){ .type = PRESENCE_RESTORED_DEVICE,
-			.role = "user",
-			.id = "u2",
-			.device = "a" });
-	step_without_memory(core, connected(3, "u3", "a"));
-	step_without_memory(core,
-		(struct presence_event){ .type = PRESENCE_DECLARE,
-			.token = 2,
-			.status = PRESENCE_DND,
-			.note = "busy" });
-	step_without_memory(core,
-		(struct presence_event){
-			.type = PRESENCE_TYPED, .token = 2, .conversation = "c", .active = true });
-	step_without_memory(core,
-		(struct presence_event){ .type = PRESENCE_OVERRIDDEN,
+	assert_true(index > 1);
+	presence_destroy(core);
+	presence_destroy(NULL);
+}
+
+static void step_with_memory(struct presence *core, struct presence_event event)
+{
+	struct presence_effects effects;
+	assert_int_equal(feed(core, &effects, event), 0);
+}
+
+/* Three subjects, all there is room for, and all that can be said of them. */
+static struct presence *fill(void (*step)(struct presence *core, struct presence_event event))
+{
+	const struct presence_event events[] = {
+		connected(1, "u1", "a"),
+		connected(2, "u1", "b"),
+		restored("u2"),
+		{ .type = PRESENCE_RESTORED_DEVICE, .role = "user", .id = "u2", .device = "a" },
+		connected(3, "u3", "a"),
+		{ .type = PRESENCE_DECLARE, .token = 2, .status = PRESENCE_DND, .note = "busy" },
+		{ .type = PRESENCE_TYPED, .token = 2, .conversation = "c", .active = true },
+		{ .type = PRESENCE_OVERRIDDEN,
 			.role = "agent",
 			.id = "u1",
 			.override = PRESENCE_OVERRIDE_AWAY,
 			.note = "lunch",
-			.until_ms = 5000 });
-	step_without_memory(core,
-		(struct presence_event){ .type = PRESENCE_OVERRIDDEN,
+			.until_ms = 5000 },
+		{ .type = PRESENCE_OVERRIDDEN,
 			.role = "agent",
 			.id = "u1",
-			.override = PRESENCE_OVERRIDE_ONLINE });
-	countdown = 0; /* ends and ticks allocate nothing */
-	assert_int_equal(feed(core, &effects,
-				 (struct presence_event){ .type = PRESENCE_DISCONNECTED,
-					 .token = 3,
-					 .end = PRESENCE_END_DISCONNECT }),
-		0);
+			.override = PRESENCE_OVERRIDE_ONLINE },
+	};
+	struct presence *core = presence_create(&config, 1);
+	assert_non_null(core);
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
+		step(core, events[i]);
+	return core;
+}
+
+static const struct presence_event u3_ends = {
+	.type = PRESENCE_DISCONNECTED, .token = 3, .end = PRESENCE_END_DISCONNECT
+};
+
+static void test_step_without_memory(void **state)
+{
+	(void)state;
+	presence_destroy(fill(step_without_memory));
+}
+
+static void test_ends_and_ticks_take_no_memory(void **state)
+{
+	struct presence_effects effects;
+	struct presence *core = fill(step_with_memory);
+	(void)state;
+	feed_without_memory(core, &effects, u3_ends);
 	assert_int_equal(effects.count, 2);
-	assert_int_equal(feed(core, &effects,
-				 (struct presence_event){ .type = PRESENCE_RESYNC,
-					 .targets = PRESENCE_TARGET_STORE }),
-		0);
+	feed_without_memory(core, &effects,
+		(struct presence_event){
+			.type = PRESENCE_RESYNC, .targets = PRESENCE_TARGET_STORE });
+	assert_true(presence_deadline(core) <= 1);
 	while (presence_deadline(core) <= 1)
-		assert_int_equal(
-			feed(core, &effects, (struct presence_event){ .type = PRESENCE_TICK }), 0);
-	assert_int_equal(countdown, 0);
-	countdown = -1;
-	step_without_memory(core, connected(4, "u4", "a"));
+		feed_without_memory(
+			core, &effects, (struct presence_event){ .type = PRESENCE_TICK });
+	presence_destroy(core);
+}
+
+/* The newcomer takes the place of whom is offline: not before it has one. */
+static void test_full_house_without_memory(void **state)
+{
 	struct presence_record record;
+	struct presence *core = fill(step_with_memory);
+	(void)state;
+	step_with_memory(core, u3_ends);
+	step_without_memory(core, connected(4, "u4", "a"));
 	assert_int_equal(presence_lookup(core, "agent", "u3", &record), PRESENCE_ENOENT);
 	assert_int_equal(presence_lookup(core, "agent", "u4", &record), PRESENCE_OK);
 	presence_destroy(core);
-	presence_destroy(NULL);
 }
 
 /* What comes again and again: no memory, and while nothing changes no effect either. */
@@ -522,20 +557,14 @@ static void test_signs_of_life_are_free(void **state)
 	assert_non_null(core);
 	assert_int_equal(feed(core, &effects, connected(1, "u1", "a")), 0);
 	assert_int_equal(feed(core, &effects, connected(2, "u1", "b")), 0);
-	countdown = 0; /* from here on the first allocation fails */
 	for (int i = 0; i < 100; i++) {
-		struct presence_event event = {
-			.type = signs[i % 2], .token = 1, .interval_ms = 1000 + i % 3
-		};
-		assert_int_equal(feed(core, &effects, event), 0);
+		feed_without_memory(core, &effects,
+			(struct presence_event){
+				.type = signs[i % 2], .token = 1, .interval_ms = 1000 + i % 3 });
 		assert_int_equal(effects.count, 0);
 	}
-	assert_int_equal(feed(core, &effects,
-				 (struct presence_event){
-					 .type = PRESENCE_WITHDRAW, .role = "agent", .id = "u1" }),
-		0);
-	assert_int_equal(countdown, 0);
-	countdown = -1;
+	feed_without_memory(core, &effects,
+		(struct presence_event){ .type = PRESENCE_WITHDRAW, .role = "agent", .id = "u1" });
 	presence_destroy(core);
 }
 
@@ -550,7 +579,10 @@ int main(void)
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_when),
 		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_create_without_memory),
+		cmocka_unit_test(test_step_without_memory),
+		cmocka_unit_test(test_ends_and_ticks_take_no_memory),
+		cmocka_unit_test(test_full_house_without_memory),
 		cmocka_unit_test(test_signs_of_life_are_free),
 	};
 	return cmocka_run_group_tests_name("core", tests, NULL, NULL);

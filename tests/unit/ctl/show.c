@@ -66,8 +66,9 @@ static void test_text(void **state)
 
 static void test_subjects(void **state)
 {
+	static const char *const wrong[] = { "agent", "/u1", "agent/", "agent/a\tb" };
 	struct subject subject;
-	char filter[PRESENCE_TOPIC_MAX], name[PRESENCE_TOPIC_MAX];
+	char name[PRESENCE_TOPIC_MAX];
 	(void)state;
 	assert_true(subject_read("agent/u1", &subject));
 	assert_string_equal(subject.role, "agent");
@@ -75,27 +76,44 @@ static void test_subjects(void **state)
 	assert_true(subject_read("agent/a/b", &subject));
 	assert_string_equal(subject.id, "a/b");
 	assert_string_equal(subject_name(&subject, name), "agent/a%2Fb");
-	assert_false(subject_read("agent", &subject));
-	assert_false(subject_read("/u1", &subject));
-	assert_false(subject_read("agent/", &subject));
-	assert_false(subject_read("agent/a\tb", &subject));
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		if (subject_read(wrong[i], &subject))
+			fail_msg("%s was read", wrong[i]);
+}
 
+static void test_subjects_of_topics(void **state)
+{
+	struct subject subject;
+	(void)state;
 	assert_true(subject_of_topic("presence", "presence/agent/a%2Fb", &subject));
 	assert_string_equal(subject.id, "a/b");
 	assert_false(subject_of_topic("presence", "presence/agent", &subject));
 	assert_false(subject_of_topic("presence", "presence/agent/u1/devices/d", &subject));
 	assert_false(subject_of_topic("pres", "presence/agent/u1", &subject));
+	assert_false(subject_of_topic("presence", "presence-agent/u1", &subject));
+}
 
-	assert_true(subject_filter("presence", NULL, filter));
-	assert_string_equal(filter, "presence/+/+");
-	assert_true(subject_filter("a/b", "agent", filter));
-	assert_string_equal(filter, "a/b/agent/+");
-	assert_true(subject_filter("presence", "+/a+b", filter));
-	assert_string_equal(filter, "presence/+/a%2Bb");
-	assert_true(subject_filter("presence", "agent/*", filter));
-	assert_string_equal(filter, "presence/agent/+");
-	assert_false(subject_filter("presence", "", filter));
-	assert_false(subject_filter("presence", "/u1", filter));
+static void test_filters(void **state)
+{
+	static const struct {
+		const char *topic, *wanted, *filter; /* filter NULL: refused */
+	} cases[] = {
+		{ "presence", NULL, "presence/+/+" },
+		{ "a/b", "agent", "a/b/agent/+" },
+		{ "presence", "+/a+b", "presence/+/a%2Bb" },
+		{ "presence", "agent/*", "presence/agent/+" },
+		{ "presence", "", NULL },
+		{ "presence", "/u1", NULL },
+	};
+	char filter[PRESENCE_TOPIC_MAX];
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool good = subject_filter(cases[i].topic, cases[i].wanted, filter);
+		if (good != (cases[i].filter != NULL))
+			fail_msg("case %zu: %d", i, good);
+		if (good)
+			assert_string_equal(filter, cases[i].filter);
+	}
 }
 
 static void take(struct board *board, const char *id, enum presence_status status, int64_t rev)
@@ -173,6 +191,8 @@ int main(void)
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_subjects),
+		cmocka_unit_test(test_subjects_of_topics),
+		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_board),
 		cmocka_unit_test(test_done),
 		cmocka_unit_test(test_change),

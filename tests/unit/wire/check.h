@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "chance.h"
+
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
 /* A seed from the environment variable PRESENCE_SEED, or a new one; printed either way. */
@@ -26,13 +28,9 @@ static inline uint64_t seed_of_test(void)
 	return seed;
 }
 
-/* splitmix64: below bound. */
 static inline uint32_t random_below(uint64_t *seed, uint32_t bound)
 {
-	uint64_t value = *seed += UINT64_C(0x9e3779b97f4a7c15);
-	value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)((value ^ value >> 31) % bound);
+	return (uint32_t)chance_below(seed, bound);
 }
 
 /* Writes a character as UTF-8 would, valid or not. Returns its length. */

@@ -6,27 +6,9 @@
 #include <json-c/json.h>
 #include <stdio.h>
 
-#include "check.h"
+#include "failing.h"
 #include "wire/command.h"
 #include "wire/replies.h"
-
-static long until_failure; /* 0: none is to fail; -1: it has */
-
-static bool fails(void)
-{
-	if (until_failure <= 0 || --until_failure > 0)
-		return false;
-	until_failure = -1;
-	return true;
-}
-
-#define WRAP(type, name, parameters, arguments, failure)            \
-	type __real_##name parameters;                              \
-	type __wrap_##name parameters;                              \
-	type __wrap_##name parameters                               \
-	{                                                           \
-		return fails() ? failure : __real_##name arguments; \
-	}
 
 WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL)
 WRAP(char *, strdup, (const char *text), (text), NULL)
@@ -77,19 +59,7 @@ static int attempt(void)
 static void half_an_answer_is_none(void **state)
 {
 	(void)state;
-	long index = 1;
-	for (;; index++) {
-		until_failure = index;
-		int err = attempt();
-		bool failed = until_failure < 0;
-		until_failure = 0;
-		if (err != (failed ? PRESENCE_ENOMEM : PRESENCE_OK))
-			fail_msg("allocation %ld: %d", index, err);
-		if (!failed)
-			break;
-		assert_true(index < 1000);
-	}
-	assert_true(index > 25);
+	fail_each(attempt, 25);
 }
 
 int main(void)

@@ -1,58 +1,21 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 
-/* Each allocation of lib/wire fails once; nothing leaks and nothing is half made. The linker
- * sends our calls here (--wrap); those of json-c, a shared library, stay as they are. */
+/* Each allocation of lib/wire fails once; nothing leaks and nothing is half made. Those of
+ * json-c, a shared library, stay as they are. */
 
 #include <stdio.h>
 
-#include "check.h"
+#include "failing.h"
 #include "wire/identity.h"
 #include "wire/options.h"
 #include "wire/record.h"
 
-static long until_failure; /* 0: none is to fail; -1: it has */
-
-static bool fails(void)
-{
-	if (until_failure <= 0 || --until_failure > 0)
-		return false;
-	until_failure = -1;
-	return true;
-}
-
-#define WRAP(type, name, parameters, arguments)                  \
-	type __real_##name parameters;                           \
-	type __wrap_##name parameters;                           \
-	type __wrap_##name parameters                            \
-	{                                                        \
-		return fails() ? NULL : __real_##name arguments; \
-	}
-
-WRAP(void *, malloc, (size_t size), (size))
-WRAP(void *, calloc, (size_t count, size_t size), (count, size))
-WRAP(void *, realloc, (void *memory, size_t size), (memory, size))
-WRAP(char *, strdup, (const char *text), (text))
-WRAP(char *, strndup, (const char *text, size_t length), (text, length))
-WRAP(FILE *, open_memstream, (char **text, size_t *length), (text, length))
-
-/* Calls attempt with the first, second, .. allocation failing until none does. */
-static void fail_each(int (*attempt)(void), long least)
-{
-	long index = 1;
-	for (;; index++) {
-		until_failure = index;
-		int err = attempt();
-		bool failed = until_failure < 0;
-		until_failure = 0;
-		if (err != (failed ? PRESENCE_ENOMEM : PRESENCE_OK))
-			fail_msg("allocation %ld: %d", index, err);
-		if (!failed)
-			break;
-		assert_true(index < 1000);
-	}
-	/* It did allocate, and so did fail. */
-	assert_true(index > least);
-}
+WRAP(void *, malloc, (size_t size), (size), NULL)
+WRAP(void *, calloc, (size_t count, size_t size), (count, size), NULL)
+WRAP(void *, realloc, (void *memory, size_t size), (memory, size), NULL)
+WRAP(char *, strdup, (const char *text), (text), NULL)
+WRAP(char *, strndup, (const char *text, size_t length), (text, length), NULL)
+WRAP(FILE *, open_memstream, (char **text, size_t *length), (text, length), NULL)
 
 static int attempt_options(void)
 {

@@ -84,8 +84,8 @@ void store_message_destroy(struct store_message *message);
 enum store_state { STORE_CONNECTING, STORE_READY, STORE_FENCED, STORE_FAILED, STORE_LEAVING };
 const char *store_state_name(enum store_state state);
 
-#define STORE_HUNG_MS 5000 /* a worker that does not come back from one piece of work for so long \
-			    */
+/* A worker that has not come back from one piece of work for so long. */
+#define STORE_HUNG_MS 5000
 
 /* A snapshot; zeros for what a kind of store does not have. */
 struct store_stats {

@@ -158,6 +158,7 @@ void check_run(struct check *check, const char *path, unsigned versions)
 	check_order(check);
 	check_login(check);
 	check_rights(check);
+	check_bridges(check);
 }
 
 static int compare_findings(const void *a, const void *b)

@@ -90,5 +90,9 @@ void check_listeners(struct check *check); /* listeners, speed, limits */
 void check_order(struct check *check);     /* plugins among themselves */
 void check_login(struct check *check);     /* who may connect */
 void check_rights(struct check *check);    /* who may read and write what */
+void check_bridges(struct check *check);   /* what comes from other brokers */
+
+/* True when a topic can match both: + # and the %c %u of patterns stand for anything. */
+bool check_overlap(const char *a, const char *b);
 
 #endif

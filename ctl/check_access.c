@@ -93,8 +93,7 @@ void check_login(struct check *check)
 	check_identity_of_tls(check);
 }
 
-/* True when a topic can match both: + # and the %c %u of patterns stand for anything. */
-static bool overlap(const char *a, const char *b)
+bool check_overlap(const char *a, const char *b)
 {
 	/* Wildcards at the start do not reach topics with a $. */
 	if ((*a == '$' && strchr("+#", *b)) || (*b == '$' && strchr("+#", *a)))
@@ -142,9 +141,10 @@ static void read_rule(struct rights *rights, char *line, const char *presence)
 		break;
 	}
 	rest[strcspn(rest, "\r")] = '\0';
-	rights->read_presence = rights->read_presence || (read && overlap(rest, presence));
-	rights->write_presence = rights->write_presence || (write && overlap(rest, presence));
-	rights->write_control = rights->write_control || (write && overlap(rest, control_topic));
+	rights->read_presence = rights->read_presence || (read && check_overlap(rest, presence));
+	rights->write_presence = rights->write_presence || (write && check_overlap(rest, presence));
+	rights->write_control = rights->write_control ||
+		(write && check_overlap(rest, control_topic));
 }
 
 /* True when its rules let somebody write presence. */

@@ -193,7 +193,7 @@ static void check_queue(struct doctor *doctor)
 		result == DOCTOR_OK ? NULL
 				    : "is Redis, or the disk of state_file, slow or away? "
 				      "Else raise queue_max",
-		"%" PRId64 " changes wait to be stored, the oldest for %s; %" PRId64
+		"%" PRId64 " changes wait to be stored, the store is %s behind; %" PRId64
 		" gave way in a full queue",
 		queue, show_age(lag_ms, age), merged);
 }

@@ -3,8 +3,9 @@
 
 #include "plugin/plugin.h"
 
-/* How often stores are asked; and what an operator is told of, each at most once a minute. */
-enum { LOOK_MS = 1000, SLOW_US = 1000000 };
+/* How often stores are asked; and what an operator is told of, each at most once a minute. A worker
+ * that hangs is looked at twice: when all of us stood still, it did too. */
+enum { LOOK_MS = 1000, SLOW_US = 1000000, HUNG_LOOKS = 2 };
 
 static void say_stall(struct plugin *plugin, int64_t now_ms)
 {
@@ -42,6 +43,27 @@ static void say_merging(struct plugin *plugin, int64_t now_ms)
 			merged);
 }
 
+static void say_hung(struct plugin *plugin, int64_t now_ms)
+{
+	struct health *health = &plugin->health;
+	struct store_stats stats;
+	uint64_t unsaid;
+	for (size_t i = 0; i < plugin->store_count; i++) {
+		store_get_stats(plugin->stores[i], now_ms, &stats);
+		health->hung_looks[i] = stats.hung_ms ? health->hung_looks[i] + 1 : 0;
+		if (health->hung_looks[i] != HUNG_LOOKS ||
+			!log_allowed(&health->hung_log, now_ms, &unsaid))
+			continue;
+		bool is_redis = plugin->stores[i] == plugin->redis;
+		log_line(LOG_WARNING,
+			"the worker that writes to %s has been stuck for %" PRId64
+			" s: does %s answer? Presence on MQTT goes on, and what changes is written "
+			"when the worker is back",
+			is_redis ? "Redis" : "state_file", stats.hung_ms / 1000,
+			is_redis ? "the name server that knows the host of redis_url" : "its disk");
+	}
+}
+
 static void say_slow(struct plugin *plugin, int64_t now_ms)
 {
 	struct health *health = &plugin->health;
@@ -63,5 +85,6 @@ void health_say(struct plugin *plugin, int64_t now_ms)
 		return;
 	plugin->health.next_ms = now_ms + LOOK_MS;
 	say_merging(plugin, now_ms);
+	say_hung(plugin, now_ms);
 	say_slow(plugin, now_ms);
 }

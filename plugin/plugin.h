@@ -31,14 +31,15 @@ struct log_limit {
 	uint64_t unsaid;
 };
 
+enum { STORES_MAX = 2, KICKS_MAX = 64, WRITERS = 1024 };
+
 /* health.c: what was said already. */
 struct health {
 	int64_t next_ms, slowest_us;
 	uint64_t stalls, merged;
-	struct log_limit stall_log, merge_log, slow_log;
+	unsigned hung_looks[STORES_MAX]; /* at how many in a row a worker hung */
+	struct log_limit stall_log, merge_log, slow_log, hung_log;
 };
-
-enum { STORES_MAX = 2, KICKS_MAX = 64, WRITERS = 1024 };
 
 /* How often something may be done: rate_take(). All zeros: not done yet. */
 struct rate {
@@ -176,8 +177,8 @@ void sys_publish_changes(struct plugin *plugin, int64_t now_ms);
 /* Everything that is told there, as of now. */
 void sys_each(struct plugin *plugin, int64_t now_ms, stat_visit *visit, void *context);
 
-/* health.c: one line when the broker stood still, when changes give way in a full queue, or when we
- * held it up; numbers are in $SYS. */
+/* health.c: one line when the broker stood still, when a worker hangs, when changes give way in a
+ * full queue, or when we held the broker up; numbers are in $SYS. */
 void health_say(struct plugin *plugin, int64_t now_ms);
 
 /* clock.c */

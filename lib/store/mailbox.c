@@ -26,6 +26,7 @@ struct mailbox {
 	bool overflow;
 	struct letter *letters, *letters_last;
 	uint64_t letters_count, lost;
+	uint64_t requests, requests_heard; /* to say everything: posted, and taken by the broker */
 	bool refused; /* an event found no room: tell the worker when there is some */
 };
 
@@ -96,6 +97,10 @@ int mailbox_put(struct mailbox *box, const struct presence_effect *effect, int64
 	int err = PRESENCE_ENOMEM;
 
 	lock(box);
+	/* The broker begins anew with each request: what it has said by now answers those it heard,
+	 * unless some of it is missing. */
+	if (waiting && effect->type == PRESENCE_RESYNCED && !box->overflow)
+		waiting->item.answers = box->requests_heard;
 	if (waiting)
 		err = queue_put(&box->queue, waiting, gone);
 	if (err)
@@ -185,11 +190,21 @@ int mailbox_post_event(struct mailbox *box, const struct presence_event *event)
 	bool has_room = append_letter(box, letter, MAILBOX_EVENTS_MAX);
 	if (!has_room)
 		box->refused = true;
+	else if (event->type == PRESENCE_RESYNC)
+		box->requests++;
 	unlock(box);
 	if (has_room)
 		return PRESENCE_OK;
 	store_message_destroy(&letter->message);
 	return PRESENCE_ENOMEM;
+}
+
+uint64_t mailbox_requests(struct mailbox *box)
+{
+	lock(box);
+	uint64_t requests = box->requests;
+	unlock(box);
+	return requests;
 }
 
 void mailbox_log(struct mailbox *box, enum store_level level, const char *format, ...)
@@ -218,6 +233,9 @@ struct store_message *mailbox_take_message(struct mailbox *box)
 	if (letter) {
 		box->letters = letter->next;
 		box->letters_count--;
+		if (letter->message.type == STORE_MESSAGE_EVENT &&
+			letter->message.event.type == PRESENCE_RESYNC)
+			box->requests_heard++;
 		has_room_again = box->refused && box->letters_count <= MAILBOX_EVENTS_MAX / 2;
 		if (has_room_again)
 			box->refused = false;

@@ -27,6 +27,9 @@ struct store_item {
 	struct store_item *next;
 	struct presence_effect effect;
 	int64_t put_ms; /* when the broker handed it in, CLOCK_BOOTTIME */
+	/* PRESENCE_RESYNCED: how many requests of this box it answers, of all that were posted.
+	 * 0: what was said before it did not all find memory. */
+	uint64_t answers;
 };
 
 struct mailbox;
@@ -51,6 +54,8 @@ bool mailbox_take_overflow(struct mailbox *box);
 /* Copies. PRESENCE_ENOMEM: no memory, or the broker has too many messages unread: try again later;
  * in the second case mailbox_fd() tells when. */
 int mailbox_post_event(struct mailbox *box, const struct presence_event *event);
+/* How many PRESENCE_RESYNC were posted. */
+uint64_t mailbox_requests(struct mailbox *box);
 __attribute__((format(printf, 3, 4))) void mailbox_log(
 	struct mailbox *box, enum store_level level, const char *format, ...);
 /* When the broker's loop last turned. */

@@ -25,6 +25,7 @@ struct store {
 	void *self;
 	pthread_t thread;
 	_Atomic int64_t give_up_ms; /* what is not written by then stays unwritten */
+	_Atomic int64_t busy_ms;    /* since when the worker has not waited for work; 0: it does */
 
 	/* The worker's. */
 	bool must_resync;
@@ -119,6 +120,7 @@ static bool work_until_left(struct store *store)
 		bool is_leaving = mailbox_leaving(store->box);
 		int64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 		struct store_wait wait = { .fd = -1, .until_ms = INT64_MAX };
+		atomic_store(&store->busy_ms, now_ms);
 		store->ops->step(store->self, now_ms, &wait);
 		ask_again(store, now_ms, &wait);
 		if (is_leaving && store->ops->idle(store->self))
@@ -128,6 +130,7 @@ static bool work_until_left(struct store *store)
 		/* A step that takes reads the fd, and with it the news that we leave. */
 		if (!is_leaving && mailbox_leaving(store->box))
 			continue;
+		atomic_store(&store->busy_ms, 0);
 		wait_for_work(store, &wait);
 	}
 }
@@ -307,6 +310,20 @@ const char *store_state_name(enum store_state state)
 	return names[state];
 }
 
+/* A name server that does not answer, or a disk: all else the worker does without waiting. What it
+ * said last of itself may not be so any more. */
+static void see_hung(const struct store *store, int64_t now_ms, struct store_stats *stats)
+{
+	int64_t since_ms = atomic_load(&store->busy_ms);
+	if (!since_ms || now_ms - since_ms < STORE_HUNG_MS)
+		return;
+	stats->hung_ms = now_ms - since_ms;
+	if (stats->lag_ms < stats->hung_ms)
+		stats->lag_ms = stats->hung_ms;
+	if (stats->state == STORE_READY)
+		stats->state = STORE_CONNECTING;
+}
+
 void store_get_stats(struct store *store, int64_t now_ms, struct store_stats *stats)
 {
 	*stats = (struct store_stats){ .state = STORE_READY, .has_told = true };
@@ -317,4 +334,5 @@ void store_get_stats(struct store *store, int64_t now_ms, struct store_stats *st
 	if (stats->queue && now_ms > oldest_ms)
 		stats->lag_ms = now_ms - oldest_ms;
 	store->ops->stats(store->self, now_ms, stats);
+	see_hung(store, now_ms, stats);
 }

@@ -84,11 +84,15 @@ void store_message_destroy(struct store_message *message);
 enum store_state { STORE_CONNECTING, STORE_READY, STORE_FENCED, STORE_FAILED, STORE_LEAVING };
 const char *store_state_name(enum store_state state);
 
+/* A worker that has not come back from one piece of work for so long. */
+#define STORE_HUNG_MS 5000
+
 /* A snapshot; zeros for what a kind of store does not have. */
 struct store_stats {
 	enum store_state state;
 	uint64_t queue;  /* effects waiting or sent and unanswered */
-	int64_t lag_ms;  /* age of the oldest of them */
+	int64_t lag_ms;  /* age of the oldest of them; not less than hung_ms */
+	int64_t hung_ms; /* how long the worker has been away, from STORE_HUNG_MS on; not ready */
 	uint64_t merged; /* contributions that gave way in a full queue */
 	uint64_t lost;   /* log lines that found no room */
 	uint64_t epoch, gen, resyncs, fenced, lost_connections;

@@ -88,12 +88,17 @@ def wrong_finals(world, talkers):
     return found
 
 
+# How a run of the broker ends; at the end of the story it does not.
+KILLED, STOPPED, ALONE, KEPT = "killed", "stopped", "killed while Redis was away", ""
+
+
 class Books:
     """Of each run of the broker: its own counters, and what the stream has of it."""
 
     def __init__(self, world):
         self.world, self.at, self.admin = world, "0-0", None
-        self.transitions = self.written = self.merged = self.lost = self.with_broker = 0
+        self.transitions = self.written = self.merged = self.lost = 0
+        self.gone, self.oldest_ms = collections.Counter(), collections.Counter()
         self.slowest_us = self.slowest_s = 0
 
     def stats(self):
@@ -127,29 +132,58 @@ class Books:
         self.count()
         self.first = self.stats()
 
-    def close(self, stats):
-        """stats: the last of this run; nothing was done since. What waits in a broker that is
-        killed goes with it, and so does what one that is stopped cannot write in two seconds;
-        that is counted by itself, and nothing else may be missing."""
+    def wait_read(self):
+        """What a broker sent before it was killed, Redis may still be reading."""
+        poll(lambda: len(self.world.redis("CLIENT", "LIST").splitlines()) == 1, 20,
+             "Redis has read what the broker sent, and we are its only client")
+
+    def close(self, stats, how):
+        """stats: the last of this run; nothing was done since. What waited to be written went
+        with a broker that was killed, and so did what one that was stopped could not write in two
+        seconds: of each device the states before the last, which is said after the next start.
+        That is counted by itself, and is never more than waited. Nothing else may be missing."""
         transitions, merged = (int(stats[key]) - int(self.first[key])
                                for key in ("transitions", "merged"))
+        if how:
+            self.wait_read()
         written = self.count()
         missing = transitions - merged - written
-        gone = min(missing, int(stats["queue"]))
+        assert missing >= 0, f"{written} in the stream, of {transitions} and {merged} merged"
+        gone = min(missing, int(stats["queue"])) if how else 0
         self.transitions += transitions
         self.merged += merged
         self.written += written
-        self.with_broker += gone
+        self.gone[how] += gone
+        self.oldest_ms[how] = max(self.oldest_ms[how], int(stats["lag_ms"]))
         self.lost += missing - gone
         self.slowest_us = max(self.slowest_us, int(stats["callback_max_us"]))
         self.admin.close()
         print(self.line(), file=sys.stderr, flush=True)
 
     def line(self):
+        gone = ", ".join(f"waiting in a broker that was {how} {self.gone[how]} (the oldest for "
+                         f"{self.oldest_ms[how]} ms)" for how in (KILLED, STOPPED, ALONE))
         return (f"transitions {self.transitions}, in the stream {self.written}, merged "
-                f"{self.merged}, gone with a broker {self.with_broker}, lost "
-                f"{self.lost}, wrong final states 0, converged in {self.slowest_s:.1f} s at most, "
-                f"slowest callback {self.slowest_us / 1000:.1f} ms")
+                f"{self.merged}, lost {self.lost}; {gone}; wrong final states 0, converged in "
+                f"{self.slowest_s:.1f} s at most, slowest callback {self.slowest_us / 1000:.1f} ms")
+
+
+def end_broker(world, talkers, books, how):
+    """In the middle of a talk, in each case; Redis, where it is there, could follow until then: what
+    is still to be written after it was away is what goes in the other case."""
+    poll(lambda: int(books.stats()["queue"]) == 0, 120, "Redis has followed")
+    if how == ALONE:
+        world.redis.stop(signal.SIGKILL)
+    talkers.talk()
+    stats = books.stats()
+    world.broker.stop(signal.SIGTERM if how == STOPPED else signal.SIGKILL)
+    if how == ALONE:
+        world.redis.start()
+    books.close(stats, how)
+    talkers.close()
+    world.broker.start()
+    talkers.connect()
+    books.open(talkers)
 
 
 def kill_redis(world, talkers):
@@ -178,7 +212,7 @@ def test_a_million_transitions(make_world, request, figures):
     talkers, books = Talkers(world), Books(world)
     talkers.connect()
     books.open(talkers)
-    total, kills = collections.Counter(), itertools.cycle([signal.SIGKILL, signal.SIGTERM])
+    total, ends = collections.Counter(), itertools.cycle([KILLED, STOPPED, ALONE])
     while time.monotonic() < end and talkers.acts < TRANSITIONS:
         books.wait_room()
         time.sleep(max(0, start + talkers.acts * minutes * 60 / TRANSITIONS - time.monotonic()))
@@ -188,28 +222,21 @@ def test_a_million_transitions(make_world, request, figures):
             next_redis += 30
             total["redis"] += 1
             kill_redis(world, talkers)
-        if now >= next_broker:
+        elif now >= next_broker:
             next_broker += 60
             total["broker"] += 1
-            talkers.talk()
-            stats = books.stats()
-            world.broker.stop(next(kills))
-            books.close(stats)
-            talkers.close()
-            world.broker.start()
-            talkers.connect()
-            books.open(talkers)
+            end_broker(world, talkers, books, next(ends))
         if now >= next_word:
             next_word += 10
             print(f"{now - start:5.0f} s: {talkers.acts} transitions, Redis killed "
-                  f"{total['redis']} times, the broker {total['broker']}",
+                  f"{total['redis']} times, the broker ended {total['broker']}",
                   file=sys.stderr, flush=True)
     talked = time.monotonic() - start
     books.wait_converged(talkers)
-    books.close(books.stats())
+    books.close(books.stats(), KEPT)
     talkers.close()
     figures(f"{talkers.acts} acts in {talked:.0f} s; {books.line()}; Redis killed "
-            f"{total['redis']} times, the broker {total['broker']}; the machine stood "
+            f"{total['redis']} times, the broker ended {total['broker']}; the machine stood "
             f"still for {STILLNESS.since(start):.1f} s at most")
     assert books.transitions == talkers.acts and not books.lost
 

@@ -433,10 +433,32 @@ static void begin_sweep(struct driver *driver)
 	later(driver, 6000);
 }
 
-static void say_again(struct driver *driver)
+/* As the broker does, which has heard that it was asked. */
+static void say_again(struct driver *driver, struct heard *heard)
 {
+	listen(driver, heard);
 	up(driver, "u1", "b");
 	put(driver, &(struct presence_effect){ .type = PRESENCE_RESYNCED });
+}
+
+/* The end of what was asked for earlier does not answer what was asked since: nothing has been said
+ * again so far, and all would go down. */
+static void test_sweep_not_answered(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin_sweep(&driver);
+	put(&driver, &(struct presence_effect){ .type = PRESENCE_RESYNCED });
+	driver_settle(&driver);
+	assert_redis("HLEN", "state:agent/u1", "3");
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 2");
+	say_again(&driver, &heard);
+	driver_settle(&driver);
+	assert_int_equal(heard.resyncs, 1);
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
+	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
+	driver_stop(&driver);
 }
 
 /* What could not be swept is swept when the key is gone that was not ours. */
@@ -448,7 +470,7 @@ static void test_sweep_wrong_type(void **state)
 	begin_sweep(&driver);
 	server_do(&server, "DEL presence:{0}:subject:agent/u1");
 	server_do(&server, "SET presence:{0}:subject:agent/u1 junk");
-	say_again(&driver);
+	say_again(&driver, &heard);
 	driver_settle(&driver);
 	listen(&driver, &heard);
 	assert_int_equal(heard.resyncs, 1);
@@ -474,7 +496,7 @@ static void test_sweep_unanswered(void **state)
 	(void)state;
 	begin_sweep(&driver);
 	later(&driver, 6000); /* renewed: not all will be said again because of the cut */
-	say_again(&driver);
+	say_again(&driver, &heard);
 	for (int i = 0; i < 100 && strcmp(reason, "broker_restart") != 0; i++) {
 		driver_step(&driver);
 		if (!driver_answer(&driver))
@@ -506,7 +528,7 @@ static void test_sweep_undone(void **state)
 	later(&driver, 6000);
 	listen(&driver, &heard);
 	assert_int_equal(heard.resyncs, 1);
-	say_again(&driver);
+	say_again(&driver, &heard);
 	driver_settle(&driver);
 	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
 	assert_redis("HMGET", "subject:agent/u1 status devices", "online 1");
@@ -804,6 +826,7 @@ static void test_password(void **state)
 static void test_rights(void **state)
 {
 	struct driver driver;
+	struct heard heard = { 0 };
 	(void)state;
 	server_do(&server,
 		"ACL SETUSER writer on >secret ~presence:* -@all +evalsha +script|load "
@@ -829,6 +852,7 @@ static void test_rights(void **state)
 	server_do(&server, "FLUSHALL");
 	up(&driver, "u1", "a");
 	driver_settle(&driver);
+	listen(&driver, &heard);
 	put(&driver, &(struct presence_effect){ .type = PRESENCE_RESYNCED });
 	driver_settle(&driver);
 	assert_true(redis_writer_idle(driver.writer));
@@ -939,6 +963,7 @@ int main(void)
 		TEST(test_moved_wrong_type),
 		TEST(test_rev),
 		TEST(test_wrong_type),
+		TEST(test_sweep_not_answered),
 		TEST(test_sweep_wrong_type),
 		TEST(test_sweep_unanswered),
 		TEST(test_sweep_undone),

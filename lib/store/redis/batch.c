@@ -66,8 +66,8 @@ void redis_batch_take(struct redis_writer *writer)
 	}
 	while (may_take(writer) && (item = redis_items_take(&writer->inbox))) {
 		if (item->effect.type == PRESENCE_RESYNCED) {
+			redis_resync_said(writer, item->answers);
 			store_item_destroy(item);
-			redis_resync_said(writer);
 		} else {
 			give(writer, item);
 		}

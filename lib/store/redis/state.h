@@ -117,6 +117,7 @@ struct redis_writer {
 	struct redis_page snapshot;
 	enum redis_resync resync;
 	bool resync_again;
+	uint64_t resync_request; /* the number of ours: mailbox_requests() */
 	struct redis_page sweep;
 	int64_t sweep_again_ms; /* 0: all of it was looked at */
 
@@ -212,7 +213,7 @@ void redis_page_next(struct redis_page *page);
 void redis_resync_begin(struct redis_writer *writer);
 /* With a new epoch: what was missed is unknown. */
 void redis_resync_anew(struct redis_writer *writer);
-void redis_resync_said(struct redis_writer *writer);
+void redis_resync_said(struct redis_writer *writer, uint64_t answers);
 void redis_resync_step(struct redis_writer *writer);
 /* When to look again; INT64_MAX: no need. */
 int64_t redis_sweep_deadline(const struct redis_writer *writer);

@@ -32,8 +32,12 @@ void redis_resync_anew(struct redis_writer *writer)
 		redis_register(writer);
 }
 
-void redis_resync_said(struct redis_writer *writer)
+void redis_resync_said(struct redis_writer *writer, uint64_t answers)
 {
+	/* Of what was asked for before, or not all of it: to sweep now would take down what is
+	 * still to be said. */
+	if (writer->resync == REDIS_RESYNC_ASKED && answers < writer->resync_request)
+		return;
 	if (writer->resync != REDIS_RESYNC_ASKED) {
 		/* Not our request, so no epoch tells old from new. */
 		redis_resync_anew(writer);
@@ -123,8 +127,10 @@ void redis_resync_step(struct redis_writer *writer)
 	case REDIS_RESYNC_ASKED:
 		return;
 	case REDIS_RESYNC_WANTED:
-		if (!mailbox_post_event(writer->box, &event))
-			writer->resync = REDIS_RESYNC_ASKED;
+		if (mailbox_post_event(writer->box, &event))
+			return;
+		writer->resync = REDIS_RESYNC_ASKED;
+		writer->resync_request = mailbox_requests(writer->box);
 		return;
 	case REDIS_RESYNC_DRAINING:
 		if (redis_batch_held(writer) > writer->inbox.count)

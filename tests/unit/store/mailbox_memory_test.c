@@ -101,6 +101,42 @@ static void test_messages(void **state)
 	mailbox_destroy(box);
 }
 
+static uint64_t answers_of(struct mailbox *box)
+{
+	const struct presence_effect said = { .type = PRESENCE_RESYNCED };
+	size_t count;
+	assert_int_equal(mailbox_put(box, &said, 1), PRESENCE_OK);
+	struct store_item *item = mailbox_take(box, 1, &count);
+	assert_non_null(item);
+	uint64_t answers = item->answers;
+	store_item_destroy(item);
+	return answers;
+}
+
+/* Everything was said when nothing of it was lost, and only to requests that were heard. */
+static void test_answers(void **state)
+{
+	struct mailbox *box = mailbox_create(40);
+	const struct presence_event request = { .type = PRESENCE_RESYNC };
+	const struct presence_effect effect = a_store("a", "d", 1);
+	(void)state;
+	assert_int_equal(answers_of(box), 0);
+	for (uint64_t number = 1; number < 4; number++) {
+		assert_int_equal(mailbox_post_event(box, &request), PRESENCE_OK);
+		assert_int_equal(mailbox_requests(box), number);
+		assert_int_equal(answers_of(box), number - 1);
+		store_message_destroy(mailbox_take_message(box));
+		assert_int_equal(answers_of(box), number);
+		countdown = 0;
+		assert_int_equal(mailbox_put(box, &effect, 1), PRESENCE_ENOMEM);
+		countdown = -1;
+		assert_int_equal(answers_of(box), 0);
+		assert_true(mailbox_take_overflow(box));
+		assert_int_equal(answers_of(box), number);
+	}
+	mailbox_destroy(box);
+}
+
 static void test_store_create(void **state)
 {
 	const struct store_config config = {
@@ -128,6 +164,7 @@ int main(void)
 		cmocka_unit_test(test_create),
 		cmocka_unit_test(test_put),
 		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_store_create),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -299,6 +299,36 @@ static void test_hung(void **state)
 	wait_for(&fake->destroyed, 1); /* by the worker, which frees the rest */
 }
 
+/* Of the moment after_ms from now. */
+static struct store_stats stats_after(struct store *store, int64_t after_ms)
+{
+	struct store_stats stats;
+	store_get_stats(store, now_ms() + after_ms, &stats);
+	return stats;
+}
+
+static void test_hung_is_told(void **state)
+{
+	(void)state;
+	int64_t until_ms = now_ms() + WAIT_MAX_MS;
+	fake->hangs = true;
+	struct store *store = make_store(10);
+	while (!stats_after(store, STORE_HUNG_MS).hung_ms && now_ms() < until_ms)
+		(void)sched_yield();
+	struct store_stats stats = stats_after(store, STORE_HUNG_MS);
+	assert_in_range(stats.hung_ms, STORE_HUNG_MS, STORE_HUNG_MS + WAIT_MAX_MS);
+	assert_in_range(stats.lag_ms, STORE_HUNG_MS, STORE_HUNG_MS + WAIT_MAX_MS);
+	assert_int_equal(stats.state, STORE_CONNECTING);
+	assert_int_equal(stats_after(store, -WAIT_MAX_MS).hung_ms, 0);
+	fake->hangs = false;
+	assert_int_equal(sem_post(&fake->go_on), 0);
+	while (stats_after(store, STORE_HUNG_MS).hung_ms && now_ms() < until_ms)
+		(void)sched_yield();
+	assert_int_equal(stats_after(store, STORE_HUNG_MS).hung_ms, 0);
+	assert_int_equal(stats_after(store, STORE_HUNG_MS).state, STORE_READY);
+	assert_true(store_destroy(store, WAIT_MAX_MS));
+}
+
 static void test_not_even_waiting(void **state)
 {
 	(void)state;
@@ -368,6 +398,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_overflow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hung, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_hung_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_even_waiting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_never_idle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leave_during_step, set_up, tear_down),

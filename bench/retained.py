@@ -161,17 +161,20 @@ class Retained:
             seen[who].append(self.kept[who].read(self.subjects))
         return seen
 
-    def measure(self, sizes, has_time):
-        """has_time() says whether there may be another round."""
-        def rounds(many, one):
-            found = [one()]
-            while len(found) < many and has_time():
+    def measure(self, sizes, has_time, tell):
+        """has_time() says whether there may be another round; tell(text) is for who waits."""
+        def rounds(many, what, one):
+            found = []
+            while not found or (len(found) < many and has_time()):
                 found.append(one())
+                tell(f"{what} {len(found)} of {many} times")
             return found
-        restarts = rounds(sizes.restarts, self.restarts)
+        restarts = rounds(sizes.restarts, "restarted", self.restarts)
         again = self.say_again()
-        reads = rounds(sizes.reads, self.reads)
+        tell(f"all is said again in {again['s']:.0f} s")
+        reads = rounds(sizes.reads, "new watchers", self.reads)
         kept = self.kept[PRESENCE]
+        tell("a watcher reads nothing for a while, twice")
         return {"subjects": self.subjects, "restarts": restarts, "again": again, "reads": reads,
                 "paused": kept.read(self.subjects, pause_ms=PAUSE_MS),
                 "changes": sizes.paused_load.cycles,

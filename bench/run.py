@@ -62,7 +62,7 @@ class Sizes:
         # How long all of it may take, and of that what comes after the loads: with much retained,
         # in each version; idle and without a broker; the script of Redis alone.
         self.seconds = 50 if quick else 540
-        self.retained_s, self.inside_s, self.redis_s = (8, 22, 6) if quick else (40, 200, 80)
+        self.retained_s, self.inside_s, self.redis_s = (8, 22, 6) if quick else (40, 160, 80)
         if huge:
             self.core.append(str(HUGE))
             self.redis.append("1000000")
@@ -116,6 +116,7 @@ class Field:
         for load in loads:
             for who in self.contestants + self.contestants[::-1]:
                 slices[who][load.name].append(self.run(who, load))
+            progress(f"mosquitto {self.mosquitto.version()}: {load.name}")
         return {"slices": slices, "outside": outside.share()}
 
     def stall(self, sizes):
@@ -148,10 +149,11 @@ def measure_field(mosquitto, arguments, sizes, folder, left):
 
 
 def measure_retained(mosquitto, arguments, sizes, folder, made, left):
-    progress(f"mosquitto {mosquitto.version()}: {sizes.subjects:,} retained")
+    about = f"mosquitto {mosquitto.version()}, {sizes.subjects:,} retained: "
     kept = Retained(mosquitto, arguments.build, folder, made["folder"], sizes.subjects)
     try:
-        return {**kept.measure(sizes, lambda: left() > 0), "made wrong": made["wrong"]}
+        return {**kept.measure(sizes, lambda: left() > 0, lambda text: progress(about + text)),
+                "made wrong": made["wrong"]}
     finally:
         kept.close()
 

@@ -175,7 +175,7 @@ class Report:
 
     def how_it_went(self, clock):
         text = f"Took {clock.passed():.0f} s. "
-        text += (f"**{self.wrong()} transitions were lost, doubled or out of order.**"
+        text += ("**Some transitions were lost, doubled or out of order: see WRONG.**"
                  if self.wrong() else
                  "Every transition was seen once and in order, and is in Redis once.")
         if self.left_out:

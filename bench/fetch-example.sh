@@ -23,7 +23,7 @@ apt() {
 		-o Dir::State::status="$work/status" -o Dir::Cache="$work" \
 		-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::Etc::preferencesparts=/dev/null -o APT::Sandbox::User=root \
-		-o Acquire::Languages=none -o Acquire::Retries=3 -o APT::Update::Error-Mode=any \
+		-o Acquire::Languages=none -o Acquire::Retries=1 -o APT::Update::Error-Mode=any \
 		-o Acquire::http::Timeout=20 -o Debug::NoLocking=true "$@"
 }
 

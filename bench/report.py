@@ -160,9 +160,9 @@ class Report:
         return noise + "\n"
 
     def add_inside(self, core, idle, redis):
-        """redis is None when there was no time for it."""
+        """idle and redis are None when there was no time for them."""
         results = core_results(core) + (redis_results(redis) if redis else [])
-        results += idle_results(idle, self.sizes.idle_ttl_s)
+        results += idle_results(idle, self.sizes.idle_ttl_s) if idle else []
         results.sort(key=by_number)
         self.results += results
         title = "Without a load, and without a broker"

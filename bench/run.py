@@ -253,7 +253,10 @@ def measure_inside(mosquitto, arguments, sizes, clock, folder, left_out):
     with Idles(mosquitto, arguments.build, folder, sizes.idle_ttl_s) as idles:
         core = measure_core(arguments, sizes, clock, left_out)
         redis = measure_redis(arguments, sizes, clock, left_out)
-        return core, idles.result(), redis
+        idle = idles.result()
+    if not idle:
+        left_out.append("brokers with nothing to do")
+    return core, idle, redis
 
 
 def measure(arguments):

@@ -30,7 +30,7 @@ enum {
 	EVENTS_MAX = 64,
 	NS_PER_MS = 1000000,
 	NS_PER_S = 1000000000,
-	PATIENCE_S = 10, /* for what is still to come */
+	PATIENCE_S = 10, /* for what comes next */
 	BARRIERS = 2,    /* an end and a ping may be read in any order, but not twice */
 };
 
@@ -77,26 +77,21 @@ static void see_status(struct bench *bench, int index, enum seen status, long re
 			at_ns - device->end_ns);
 }
 
-static bool number_after(const char *text, const char *before, long *number)
-{
-	const char *found = strstr(text, before);
-	if (found)
-		*number = strtol(found + strlen(before), NULL, 10);
-	return found;
-}
-
-static void see(void *context, const char *topic, const char *payload, int64_t at_ns)
+static void see(void *context, const struct sighting *sighting)
 {
 	struct bench *bench = context;
-	long index, rev, value = strtol(payload, NULL, 10);
-	bool online = strstr(payload, "\"status\":\"online\"");
-	if (!strcmp(topic, "$SYS/broker/presence/queue") && value > bench->queue_max)
+	long value = strtol(sighting->payload, NULL, 10);
+	struct statement said;
+	if (sighting->is_old)
+		return;
+	if (!strcmp(sighting->topic, "$SYS/broker/presence/queue") && value > bench->queue_max)
 		bench->queue_max = value;
-	else if (!strcmp(topic, "$SYS/broker/presence/lag_ms") && value > bench->lag_max_ms)
+	else if (!strcmp(sighting->topic, "$SYS/broker/presence/lag_ms") &&
+		value > bench->lag_max_ms)
 		bench->lag_max_ms = value;
-	else if (number_after(topic, "presence/agent/u", &index) && index >= 0 &&
-		index < bench->options.cycles && number_after(payload, "\"rev\":", &rev))
-		see_status(bench, (int)index, online ? SEEN_ONLINE : SEEN_OFFLINE, rev, at_ns);
+	else if (tally_read(sighting->topic, sighting->payload, &said) &&
+		said.device < bench->options.cycles)
+		see_status(bench, (int)said.device, said.status, said.rev, sighting->at_ns);
 }
 
 /* ---- devices ------------------------------------------------------------------------------ */
@@ -118,11 +113,11 @@ static void device_begin(struct bench *bench, int index)
 }
 
 /* What a device says of itself, or its last will. */
-struct statement {
+struct words {
 	char topic[32], payload[64];
 };
 
-static struct mqtt_message message_of(int index, enum seen status, struct statement *text)
+static struct mqtt_message message_of(int index, enum seen status, struct words *text)
 {
 	(void)snprintf(text->topic, sizeof(text->topic), "presence/agent/u%06d", index);
 	(void)snprintf(text->payload, sizeof(text->payload),
@@ -134,7 +129,7 @@ static struct mqtt_message message_of(int index, enum seen status, struct statem
 static void device_introduce(const struct bench *bench, int index)
 {
 	char client_id[32];
-	struct statement text;
+	struct words text;
 	const struct mqtt_message will = message_of(index, SEEN_OFFLINE, &text);
 	(void)snprintf(client_id, sizeof(client_id), "agent:u%06d:laptop", index);
 	mqtt_send_connect(bench->devices[index].fd, client_id,
@@ -143,7 +138,7 @@ static void device_introduce(const struct bench *bench, int index)
 
 static void device_say(const struct bench *bench, int index, enum seen status)
 {
-	struct statement text;
+	struct words text;
 	const struct mqtt_message message = message_of(index, status, &text);
 	if (bench->options.says == SAYS_CLIENT)
 		mqtt_send_publish(bench->devices[index].fd, &message);
@@ -298,15 +293,23 @@ static bool is_finished(const struct bench *bench)
 	return bench->ended == bench->options.cycles && bench->tally.complete >= expected;
 }
 
+static int progress(const struct bench *bench)
+{
+	return bench->answered + bench->ended + bench->tally.complete;
+}
+
 static void run(struct bench *bench)
 {
 	bench->began = mark_now(bench->options.pid);
-	int64_t left_ns = hold_until_ns(bench, PATIENCE_S * (int64_t)NS_PER_S) +
-		bench->options.cycles * bench->interval_ns;
+	int64_t patience_ns = hold_until_ns(bench, PATIENCE_S * (int64_t)NS_PER_S);
+	int64_t left_ns = patience_ns;
 	while (!is_finished(bench) && left_ns > 0) {
+		int before = progress(bench);
 		do_what_is_due(bench);
 		if (!is_finished(bench))
 			left_ns -= handle_events(bench);
+		if (progress(bench) > before)
+			left_ns = patience_ns;
 	}
 	errno = 0;
 	if (bench->ended < bench->options.cycles)

@@ -153,9 +153,13 @@ bool mqtt_take_connack(int fd, bool *accepted)
 
 void watcher_begin(struct watcher *watcher, int port, const char *client_id)
 {
-	static const char subscribe[] = "\x82\x28\0\1\0\x0apresence/#\0"
-					"\0\x16$SYS/broker/presence/#"; /* and its QoS, 0 */
+	static const char subscribe[] = "\x82\x50\0\1\0\x0apresence/#\0"
+					"\0\x16$SYS/broker/presence/#\0"
+					"\0\x25$SYS/broker/connection/client/+/state"; /* QoS 0 */
 	watcher->fd = mqtt_socket(port);
+	int bytes = watcher->receive_bytes;
+	if (bytes && setsockopt(watcher->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)))
+		die("SO_RCVBUF");
 	struct pollfd connected = { .fd = watcher->fd, .events = POLLOUT };
 	if (poll(&connected, 1, CONNECT_MS) != 1 || connected.revents != POLLOUT)
 		die("the broker cannot be reached");
@@ -163,7 +167,8 @@ void watcher_begin(struct watcher *watcher, int port, const char *client_id)
 	mqtt_send(watcher->fd, subscribe, sizeof(subscribe));
 }
 
-static void see_publish(struct watcher *watcher, const char *body, size_t length, int64_t at_ns)
+static void see_publish(
+	struct watcher *watcher, const char *body, size_t length, bool is_old, int64_t at_ns)
 {
 	char topic[TOPIC_MAX], payload[PAYLOAD_MAX];
 	size_t topic_length = length < 2 ? length
@@ -177,7 +182,7 @@ static void see_publish(struct watcher *watcher, const char *body, size_t length
 	topic[topic_length] = 0;
 	memcpy(payload, body + 2 + topic_length, payload_length);
 	payload[payload_length] = 0;
-	watcher->see(watcher->context, topic, payload, at_ns);
+	watcher->see(watcher->context, &(struct sighting){ topic, payload, is_old, at_ns });
 }
 
 static void see_packet(
@@ -185,8 +190,8 @@ static void see_packet(
 {
 	watcher->subacks += header >> 4 == SUBACK;
 	watcher->pingresps += header >> 4 == PINGRESP;
-	if (header >> 4 == PUBLISH && !(header & RETAIN))
-		see_publish(watcher, body, length, at_ns);
+	if (header >> 4 == PUBLISH)
+		see_publish(watcher, body, length, header & RETAIN, at_ns);
 }
 
 /* How long the packet at data is, 0 if it is not all there; its first header_length bytes say so.

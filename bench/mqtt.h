@@ -32,11 +32,20 @@ void mqtt_send_disconnect(int fd);
 /* The answer to CONNECT: false when it is not there yet; accepted says what it was. */
 bool mqtt_take_connack(int fd, bool *accepted);
 
-/* Subscribed to presence/# and to what the plugin tells of itself. see is called with each message
- * that is not a retained one of before, and when it was read; topic and payload end with 0. */
+/* One message, as long as see() runs; topic and payload end with 0. is_old: a retained one of
+ * before. */
+struct sighting {
+	const char *topic, *payload;
+	bool is_old;
+	int64_t at_ns; /* when it was read */
+};
+
+/* Subscribed to presence/#, to what the plugin tells of itself, and to what Mosquitto's own example
+ * of a plugin tells of clients. see is called with each message. */
 struct watcher {
-	void (*see)(void *context, const char *topic, const char *payload, int64_t at_ns);
+	void (*see)(void *context, const struct sighting *sighting);
 	void *context;
+	int receive_bytes; /* the size of its receive buffer; 0: what the kernel thinks right */
 	int fd;
 	int subacks, pingresps; /* so far */
 	size_t used;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mqtt.h"
 
@@ -28,6 +29,28 @@ void tally_latency(struct tally *tally, enum latency kind, int64_t ns)
 {
 	if (tally->latencies[kind] < tally->devices) /* one that flaps has failed anyway */
 		tally->latency[kind][tally->latencies[kind]++] = ns;
+}
+
+static bool number_after(const char *text, const char *before, long *number)
+{
+	const char *found = strstr(text, before);
+	if (found)
+		*number = strtol(found + strlen(before), NULL, 10);
+	return found && *number >= 0;
+}
+
+bool tally_read(const char *topic, const char *payload, struct statement *said)
+{
+	bool is_online = strstr(payload, "\"status\":\"online\"");
+	said->status = is_online ? SEEN_ONLINE : SEEN_OFFLINE;
+	if (number_after(topic, "presence/agent/u", &said->device))
+		return number_after(payload, "\"rev\":", &said->rev);
+	if (!number_after(topic, "/client/agent:u", &said->device))
+		return false;
+	/* It is 1 or 0, and has no rev. */
+	said->status = payload[0] == '1' ? SEEN_ONLINE : SEEN_OFFLINE;
+	said->rev = said->status;
+	return true;
 }
 
 bool tally_see(struct tally *tally, int device, enum seen status, long rev, bool has_left)

@@ -13,6 +13,12 @@
 enum latency { CONNACK_READ, ONLINE, CLEAN, ABRUPT, LATENCIES };
 enum seen { SEEN_NOTHING, SEEN_ONLINE, SEEN_OFFLINE };
 
+/* What a record says, or a message of Mosquitto's own example. */
+struct statement {
+	long device, rev;
+	enum seen status;
+};
+
 struct tally {
 	int devices;
 	int complete; /* seen offline */
@@ -24,6 +30,8 @@ struct tally {
 
 void tally_prepare(struct tally *tally, int devices);
 void tally_latency(struct tally *tally, enum latency kind, int64_t ns);
+/* False: it is of no device of ours. */
+bool tally_read(const char *topic, const char *payload, struct statement *said);
 /* True when it is what had to come. has_left: the device has said or shown that it goes. */
 bool tally_see(struct tally *tally, int device, enum seen status, long rev, bool has_left);
 /* As members of a JSON object, each with a comma before it. */

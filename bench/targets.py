@@ -6,12 +6,13 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests/e2e"))
 
-from servers import Broker, Redis, RedisError, poll  # noqa: E402
+from servers import CACHE, Broker, Redis, RedisError, poll  # noqa: E402
 
 PATIENCE = 20
 STREAM = "presence:{0}:events"
@@ -26,7 +27,7 @@ log_type warning
 log_type information
 connection_messages false
 set_tcp_nodelay true
-max_queued_messages 0
+max_queued_messages 200000
 allow_anonymous true
 listener {port} 127.0.0.1
 """
@@ -41,6 +42,8 @@ plugin_opt_grace 0
 PEER = """
 plugin {peers}/peer_{name}.so
 """
+# Mosquitto's own, if bench/fetch-example.sh could get it.
+EXAMPLE_PLUGIN = CACHE.parent / "peers/connection_state.so"
 
 
 def schedstat(pid, task):
@@ -50,6 +53,20 @@ def schedstat(pid, task):
 def other_threads_us(pid):
     tasks = [int(task) for task in os.listdir(f"/proc/{pid}/task")]
     return sum(schedstat(pid, task) for task in tasks if task != pid)
+
+
+class Clock:
+    """What is left of the time for all of it."""
+
+    def __init__(self, seconds):
+        self.began, self.seconds = time.monotonic(), seconds
+
+    def passed(self):
+        return time.monotonic() - self.began
+
+    def left(self, spare=0):
+        """Without what is wanted later."""
+        return self.seconds - self.passed() - spare
 
 
 class Load:
@@ -63,7 +80,7 @@ class Load:
 class Target:
     """A broker, and the Redis it writes to, if any."""
 
-    def __init__(self, name, mosquitto, build, folder):
+    def __init__(self, name, mosquitto, build, folder, options=""):
         self.name, self.says = name, int(name != "bare")
         self.redis = Redis(folder / "redis") if name in ("naive", "presence") else None
         conf, plugin = CONF, str(build / "plugin/mosquitto_presence.so")
@@ -72,9 +89,11 @@ class Target:
         if name == "naive":
             conf += (f"plugin_opt_redis {self.redis.path}\n"
                      f"plugin_opt_round_trips {NAIVE_ROUND_TRIPS}\n")
+        if name == "connection-state":
+            conf += f"plugin {EXAMPLE_PLUGIN}\n"
         if name == "presence":
             conf += PLUGIN.replace("{plugin}", plugin)
-            conf += f"plugin_opt_redis_url {self.redis.url}\n"
+            conf += f"plugin_opt_redis_url {self.redis.url}\n" + options
         self.broker = Broker(mosquitto, folder / "broker", conf)
 
     def start(self):

@@ -110,7 +110,8 @@ static bool config_valid(const struct presence_client_config *config)
 			between(config->keepalive_s, KEEPALIVE_MIN_S, KEEPALIVE_MAX_S)) &&
 		(!config->heartbeat_ms || config->heartbeat_ms == -1 ||
 			between(config->heartbeat_ms, HEARTBEAT_MIN_MS, HEARTBEAT_MAX_MS)) &&
-		config->retry_min_ms >= 0 && config->retry_max_ms >= 0 &&
+		between(config->retry_min_ms, 0, INT32_MAX) &&
+		between(config->retry_max_ms, 0, INT32_MAX) &&
 		between(config->timeout_ms, 0, INT32_MAX) && is_topic(config->topic) &&
 		is_topic(config->typing_topic);
 }

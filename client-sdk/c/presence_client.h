@@ -111,7 +111,8 @@ struct presence_client_callbacks {
 	void (*on_typing)(struct presence_client *client, const char *conversation,
 		const char *role, const char *id, const char *kind, bool active, void *context);
 	/* What the library said or asked by itself was refused: a heartbeat, because nobody is
-	 * tracked under this name; a subscription. what: the command or topic. */
+	 * tracked under this name; a subscription. what: the command, or "subscribe"; the first of
+	 * each connection is told. */
 	void (*on_problem)(
 		struct presence_client *client, const char *what, const char *words, void *context);
 };
@@ -133,12 +134,13 @@ struct presence_client_config {
 	const char *username, *password;
 	int keepalive_s; /* default: 30, at least 5 */
 
-	/* How often to say that the program is alive, and not only its connection. Default: 20000.
-	 * -1: never; otherwise 1000 to 3600000. */
+	/* How often to say that the program is alive, and not only its connection; not while its
+	 * status is offline. Default: 20000. -1: never; otherwise 1000 to 3600000. */
 	int64_t heartbeat_ms;
 
 	/* A retry waits a random time between 0 and the smaller of retry_max_ms and retry_min_ms
-	 * times 2^n, n the attempts since a connection lasted 10 s. Default: 2000 and 60000. */
+	 * times 2^n, n the attempts since a connection lasted 10 s. Default: 2000 and 60000; at
+	 * most INT32_MAX. */
 	int64_t retry_min_ms, retry_max_ms;
 
 	int64_t timeout_ms;  /* for answers of the broker. Default: 10000 */

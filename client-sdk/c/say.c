@@ -61,9 +61,12 @@ static int say_declared(struct presence_client *client)
 	return err;
 }
 
+/* A beat brings back a device that declared offline. */
 bool say_beats(const struct presence_client *client)
 {
-	return client->role && client->heartbeat_ms > 0;
+	const struct declared *declared = &client->declared;
+	bool is_down = declared->has_status && declared->status == PRESENCE_OFFLINE;
+	return client->role && client->heartbeat_ms > 0 && !is_down;
 }
 
 int say_heartbeat(struct presence_client *client, enum purpose purpose)

@@ -71,6 +71,23 @@ int presence_client_watch_typing(struct presence_client *client, const char *con
 	return err;
 }
 
+static void typist_remove(struct presence_client *client, struct typist **link)
+{
+	struct typist *typist = *link;
+	*link = typist->next;
+	client->typist_count--;
+	free(typist);
+}
+
+static void typists_forget(struct presence_client *client, const char *conversation)
+{
+	for (struct typist **link = &client->typists; *link;)
+		if (!strcmp((*link)->conversation, conversation))
+			typist_remove(client, link);
+		else
+			link = &(*link)->next;
+}
+
 int presence_client_unwatch_typing(struct presence_client *client, const char *conversation)
 {
 	char filter[PRESENCE_TOPIC_MAX];
@@ -81,6 +98,7 @@ int presence_client_unwatch_typing(struct presence_client *client, const char *c
 	struct conversation **link = conversation_find(client, conversation), *found = *link;
 	int err = found ? out_unsubscribe(client, filter) : PRESENCE_CLIENT_ENOENT;
 	if (found && !err) {
+		typists_forget(client, conversation);
 		*link = found->next;
 		free(found);
 		client->conversation_count--;
@@ -118,21 +136,14 @@ static bool is_same(const struct typist *one, const struct typist *other)
 		!strcmp(one->id, other->id);
 }
 
-static void typist_remove(struct presence_client *client, struct typist **link)
-{
-	struct typist *typist = *link;
-	*link = typist->next;
-	client->typist_count--;
-	free(typist);
-}
-
 /* Takes heard. */
 static void update(struct presence_client *client, struct typist *heard, bool active)
 {
 	struct typist **link = &client->typists;
 	while (*link && !is_same(*link, heard))
 		link = &(*link)->next;
-	bool known = *link && (*link)->recording == heard->recording;
+	/* An end is one of whatever it was. */
+	bool known = *link && (!active || (*link)->recording == heard->recording);
 	if (active != known)
 		tell(client, heard, active);
 	if (*link)

@@ -65,7 +65,7 @@ export interface Typing {
 	active: boolean;
 }
 
-/** What promises of a client fail with. */
+/** What promises of a client fail with; but for mistakes in what they are given, a TypeError. */
 export interface PresenceError extends Error {
 	/** lost: there is no connection, or it broke before the answer; timeout: none came; refused: the
 	 * message is what the broker says; plain: this broker has no plugin; taken: another connection has
@@ -129,7 +129,8 @@ export interface Credentials {
 }
 
 export interface Watch {
-	/** When all that is known now has been told. It waits for the connection. */
+	/** When all that is known now has been told. It waits for the connection. What the broker does not
+	 * let us read is an 'error' of the client, and stays unknown. */
 	readonly ready: Promise<void>;
 	close(): void;
 }
@@ -161,26 +162,30 @@ export interface PresenceClient {
 	note(text: string): Promise<void>;
 	/** This device is down until it says something, or connects again. The connection stays. */
 	leave(): Promise<void>;
-	/** One heartbeat: whoever sends one owes the next. See heartbeatMs for having it done. */
+	/** One heartbeat: whoever sends one owes the next. See heartbeatMs for having it done. A status in it
+	 * is not said again on the next connection, as that of setStatus() is. */
 	heartbeat(more?: { intervalMs?: number; status?: 'online' | 'away' | 'dnd'; note?: string }): Promise<object>;
-	/** To be called with each key; what need not be sent is not. It ends 5 s after the last call. */
+	/** To be called with each key; what need not be sent is not. It ends 2 to 5 s after the last call.
+	 * Without a connection or a plugin nobody sees it, which is no error. */
 	typing(conversation: string, more?: { kind?: Kind; active?: boolean }): Promise<void>;
 
 	/** Of the person, over all devices; subject: of somebody else, for admins. Not kept for later:
 	 * without a connection it fails. */
 	setOverride(status: Override, more?: { note?: string; ttlMs?: number; subject?: Subject }): Promise<{ scope?: 'local' }>;
 	clearOverride(more?: { subject?: Subject }): Promise<{ scope?: 'local' }>;
-	/** Any command, its fields as in docs/PROTOCOL.md but durations in ms; resolves to its data. */
+	/** Any command, its fields as in docs/PROTOCOL.md but durations in ms ({ interval, ttl }); resolves to
+	 * its data. */
 	command(name: string, fields?: Record<string, unknown>): Promise<any>;
 
-	/** Calls back with everybody who is known, then with each change of status, note, until or
-	 * devices. Needs the right to read presence/#, and $SYS/broker/presence/# to notice what it missed. */
+	/** Calls back with everybody who is known, before it returns, then with each change of status, note,
+	 * until or devices. Needs the right to read presence/#, and $SYS/broker/presence/# to notice what it missed. */
 	watch(who: { roles?: string[] | '*'; subjects?: Subject[] }, onChange: (change: Change) => void): Watch;
 	watchTyping(conversation: string, onTyping: (typing: Typing) => void): { close(): void };
 	/** From what was heard, at once. Of whom nobody watches: unknown. */
 	lookup(subject: Subject): Lookup;
 
-	/** Leaves, says goodbye and stops for good. A client of the application stays connected. */
+	/** Leaves, says goodbye and stops for good. A client of the application stays connected, without our
+	 * subscriptions. */
 	close(): Promise<void>;
 }
 

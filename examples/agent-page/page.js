@@ -61,7 +61,7 @@ function declare(client) {
 			else {
 				// Nothing declared: available, and away by itself when nobody is at the keyboard.
 				await (chosen || note ? client.setStatus(chosen || 'online', { note }) : client.clearStatus());
-				await client.clearOverride();
+				if (!client.isPlain) await client.clearOverride();
 			}
 			$('problem').hidden = true;
 		} catch (error) {
@@ -135,6 +135,6 @@ function followTyping(client, conversation) {
 	});
 	$('message').addEventListener('input', () => {
 		const active = $('message').value !== '';
-		client.typing(conversation, { active }).catch(() => {}); // no connection: nobody sees it
+		client.typing(conversation, { active }).catch(tell);
 	});
 }

@@ -303,6 +303,10 @@ test('it asks for a broker, and says what is wrong with one', async () => {
 	await page.getByRole('textbox', { name: 'Broker' }).fill(broker.url);
 	await page.getByRole('button', { name: 'Connect', exact: true }).click();
 	await page.locator('body[data-link=live]').waitFor();
+	await page.locator('#link').click();
+	// Esc leaves it as it is in some browsers: it must not say "connect" from the last time.
+	assert.equal(await page.evaluate(() => document.getElementById('settings').returnValue), '');
+	await page.keyboard.press('Escape');
 	await page.reload(); // it is remembered
 	await page.locator('body[data-link=live]').waitFor();
 
@@ -318,6 +322,45 @@ test('it asks for a broker, and says what is wrong with one', async () => {
 	await saw(page.locator('#settings-trouble'), 'Not authorized');
 	assert.deepEqual(await allRows(page), [], 'nobody of the other broker');
 	assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('wrong')), false);
+});
+
+test('from one broker to another: nothing of the first is left', async () => {
+	const bare = await world.broker({ plugin: false });
+	const writer = await connect(world, bare);
+	const record = { v: 1, role: 'pilot', id: 'amy', status: 'online', rev: 1 };
+	await writer.publishAsync('presence/pilot/amy', JSON.stringify(record), { retain: true });
+	await writer.endAsync();
+	const id = world.name('k');
+	await agent(id);
+	const other = await context.newPage();
+	await other.addInitScript(() => {
+		const { setTimeout } = window;
+		window.unanswered = []; // what happens when no answer comes in time
+		window.setTimeout = (act, ms, ...more) => {
+			if (ms === 5000) window.unanswered.push(act);
+			return setTimeout(act, ms, ...more);
+		};
+	});
+	await openPanel(other, linkOf(panel, bare.url));
+	await other.getByLabel('Role').selectOption('pilot');
+	const count = await other.evaluate(() => window.unanswered.length);
+	assert.ok(count > 0, 'it asks who is an admin');
+	await other.locator('#link').click();
+	await other.getByRole('textbox', { name: 'Broker' }).fill(broker.url);
+	await other.getByText('More', { exact: true }).click();
+	await other.getByRole('textbox', { name: 'Client id' }).fill('admin:ops:panel-*');
+	await other.getByRole('button', { name: 'Connect', exact: true }).click();
+	const steering = other.locator('fieldset.admin').first();
+	await poll(async () => (await steering.getAttribute('disabled')) === null, 'an admin is one');
+	await other.evaluate((count) => window.unanswered.slice(0, count).forEach((act) => act()), count);
+	assert.equal(await steering.getAttribute('disabled'), null);
+	// The filter is still what it says.
+	await other.locator('#role option[value=agent]').waitFor({ state: 'attached' });
+	assert.equal(await other.locator('#role').inputValue(), 'pilot');
+	assert.deepEqual(await allRows(other), []);
+	await other.getByRole('button', { name: 'Show everyone' }).click();
+	await rowOf(other, id).waitFor();
+	await other.close();
 });
 
 test('light, dark, and what the system says', async () => {

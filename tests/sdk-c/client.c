@@ -88,8 +88,8 @@ static void test_config(void **state)
 	const struct presence_client_config good = {
 		.size = sizeof(good), .mosquitto = fake_mosquitto(), .role = "agent", .id = "u1"
 	};
-	struct presence_client_config bad[10];
-	for (int i = 0; i < 10; i++)
+	struct presence_client_config bad[11];
+	for (int i = 0; i < 11; i++)
 		bad[i] = good;
 	bad[0].size--;
 	bad[1].id = NULL;
@@ -101,7 +101,8 @@ static void test_config(void **state)
 	bad[7].port = 65536;
 	bad[8].topic = "presence/#";
 	bad[9].retry_max_ms = -1;
-	for (int i = 0; i < 10; i++)
+	bad[10].retry_min_ms = INT64_MAX; /* could not be doubled */
+	for (int i = 0; i < 11; i++)
 		assert_int_equal(presence_client_create(&bad[i], &client), PRESENCE_CLIENT_EINVAL);
 	assert_int_equal(presence_client_create(NULL, &client), PRESENCE_CLIENT_EINVAL);
 	assert_null(client);
@@ -196,6 +197,63 @@ static void test_typing_of_somebody_else(void **state)
 	assert_int_equal(fake.typing, 0);
 	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), 0);
 	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), PRESENCE_CLIENT_ENOENT);
+	fake_end(&fake);
+}
+
+static void hear_typing(struct fake *fake, const char *kind, bool active)
+{
+	char text[256];
+	(void)snprintf(text, sizeof(text),
+		"{\"v\":1,\"conversation\":\"c1\",\"role\":\"agent\",\"id\":\"u1\","
+		"\"kind\":\"%s\",\"active\":%s}",
+		kind, active ? "true" : "false");
+	assert_true(fake_message(fake, "typing/c1/agent/u1", text, false));
+}
+
+static void test_every_beginning_has_an_end(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch_typing(fake.client, "c1"), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear_typing(&fake, "recording", true);
+	assert_string_equal(fake.typing_text, "c1 agent u1 recording 1");
+	hear_typing(&fake, "typing", false);
+	assert_string_equal(fake.typing_text, "c1 agent u1 typing 0");
+	hear_typing(&fake, "typing", false);
+	assert_int_equal(fake.typing, 2);
+	/* But whoever does not watch is told nothing any more, and begins afresh. */
+	hear_typing(&fake, "typing", true);
+	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), 0);
+	assert_int_equal(presence_client_watch_typing(fake.client, "c1"), 0);
+	hear_typing(&fake, "typing", true);
+	assert_int_equal(fake.typing, 4);
+	assert_int_equal(presence_client_unwatch_typing(fake.client, "c1"), 0);
+	presence_client_on_disconnect(fake.client, 7);
+	assert_int_equal(fake.typing, 4);
+	fake_end(&fake);
+}
+
+/* A beat brings back a device that declared offline. */
+static void test_who_is_offline_does_not_beat(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(
+		presence_client_set_status(fake.client, PRESENCE_CLIENT_OFFLINE, NULL, NULL, NULL),
+		0);
+	presence_client_on_connect(fake.client, 0);
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(count_said(&fake, "setStatus"), 1);
+	assert_int_equal(count_said(&fake, "getPresence"), 1); /* asks whether all has come */
+	assert_int_equal(count_said(&fake, "heartbeat"), 0);
+	assert_int_equal(
+		presence_client_set_status(fake.client, PRESENCE_CLIENT_ONLINE, NULL, NULL, NULL),
+		0);
+	assert_int_equal(count_said(&fake, "heartbeat"), 1);
 	fake_end(&fake);
 }
 
@@ -660,6 +718,8 @@ int main(void)
 		cmocka_unit_test(test_everybody_is_unknown_without_connection),
 		cmocka_unit_test(test_more_than_there_is_room_for),
 		cmocka_unit_test(test_typing_of_somebody_else),
+		cmocka_unit_test(test_every_beginning_has_an_end),
+		cmocka_unit_test(test_who_is_offline_does_not_beat),
 		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_subscriptions),

@@ -106,21 +106,21 @@ export class PresenceClient extends Events {
 
 	// The device
 
-	setStatus(status, { note } = {}) {
+	async setStatus(status, { note } = {}) {
 		const given = wire.command('setStatus', { status, note });
 		return this.#change(() => this.#declaration.setStatus(given.status, given.note ?? ''));
 	}
 
-	clearStatus() {
+	async clearStatus() {
 		return this.#change(() => this.#declaration.clearStatus());
 	}
 
-	note(text) {
+	async note(text) {
 		const given = wire.command('setStatus', { note: text });
 		return this.#change(() => this.#declaration.setNote(given.note ?? ''));
 	}
 
-	leave() {
+	async leave() {
 		return this.#change(() => this.#declaration.leave());
 	}
 
@@ -128,19 +128,19 @@ export class PresenceClient extends Events {
 		return this.#request('heartbeat', { interval: intervalMs, status, note });
 	}
 
-	typing(conversation, { kind = 'typing', active = true } = {}) {
+	async typing(conversation, { kind = 'typing', active = true } = {}) {
 		this.#needSubject();
-		return this.#plain ? Promise.reject(this.#plainError('typing')) : this.#typing.tell(conversation, kind, active);
+		return this.#typing.tell(conversation, kind, active);
 	}
 
 	// Subjects
 
-	setOverride(status, { note, ttlMs, subject } = {}) {
+	async setOverride(status, { note, ttlMs, subject } = {}) {
 		const who = subject === undefined ? {} : wire.subjectOf(subject);
 		return this.#request('setOverride', { status, note, ttl: ttlMs, ...who });
 	}
 
-	clearOverride({ subject } = {}) {
+	async clearOverride({ subject } = {}) {
 		return this.#request('clearOverride', subject === undefined ? {} : wire.subjectOf(subject));
 	}
 
@@ -211,7 +211,7 @@ export class PresenceClient extends Events {
 	}
 
 	#watchPage() {
-		const { hiddenAwayMs, idleAwayMs } = this.#options;
+		const { hiddenAwayMs, idleAwayMs } = this.subject ? this.#options : { hiddenAwayMs: 0, idleAwayMs: 0 };
 		this.#page = watchPage({
 			hiddenMs: hiddenAwayMs,
 			idleMs: idleAwayMs,
@@ -321,13 +321,9 @@ export class PresenceClient extends Events {
 		if (!this.subject) throw new TypeError('this client has no role and id, and so nothing to declare');
 	}
 
-	#plainError(name) {
-		return failure('plain', `${name} needs the presence plugin, which this broker does not have`);
-	}
-
 	#change(act) {
 		this.#needSubject();
-		if (this.#state === 'closed') return Promise.reject(failure('closed', 'the client is closed'));
+		if (this.#state === 'closed') throw failure('closed', 'the client is closed');
 		const done = act();
 		this.#beat();
 		this.emit('declared', this.declared);
@@ -353,7 +349,8 @@ export class PresenceClient extends Events {
 		} catch (error) {
 			return Promise.reject(error);
 		}
-		if (this.#plain && !evenPlain) return Promise.reject(this.#plainError(name));
+		if (this.#plain && !evenPlain)
+			return Promise.reject(failure('plain', `${name} needs the presence plugin, which this broker does not have`));
 		return new Promise((resolve, reject) => {
 			if (!this.#connection.publish(wire.COMMANDS, text)) return reject(failure('lost', 'not connected'));
 			const timer = this.#timers.set(() => {

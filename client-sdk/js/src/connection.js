@@ -25,6 +25,7 @@ export class Connection extends Events {
 	#attempt = 0;
 	#isOwn;
 	#upAt = 0;
+	#filters = new Set(); // subscribed to, on a client of the application
 
 	/** options: url or client, clientId: () => Promise<string>, keepaliveMs, reconnect, connection
 	 * and credentials as in index.d.ts. */
@@ -66,6 +67,7 @@ export class Connection extends Events {
 		return new Promise((resolve, reject) => {
 			if (!this.isUp) return reject(new Error('not connected'));
 			// mqtt.js passes over what a client of the application has subscribed to before.
+			if (!this.#isOwn) for (const one of filters) this.#filters.add(one);
 			const map = { ...Object.fromEntries(filters.map((one) => [one, { qos: 0 }])), resubscribe: true };
 			this.#client.subscribe(map, (error, granted) => {
 				const codes = error?.packet?.granted ?? granted?.map((one) => one.qos);
@@ -76,7 +78,9 @@ export class Connection extends Events {
 	}
 
 	unsubscribe(filters) {
-		if (this.isUp && filters.length) this.#client.unsubscribe(filters, () => {});
+		for (const one of filters) this.#filters.delete(one);
+		// A client of the application would subscribe to them again by itself.
+		if (filters.length && (this.isUp || !this.#isOwn)) this.#client.unsubscribe(filters, () => {});
 	}
 
 	/** The last words of a page, which has no time left: they go straight into the socket.
@@ -116,19 +120,20 @@ export class Connection extends Events {
 	check() {
 		if (!this.isUp || !this.#isOwn) return;
 		const client = this.#client;
-		const before = this.heardAt;
 		const asked = Date.now();
+		let isHeard = false;
+		client.once('packetreceive', () => (isHeard = true));
 		client.sendPing?.();
 		this.#timers.set(() => {
-			if (client === this.#client && this.heardAt === before && Date.now() - asked >= CHECK_MS - 100)
-				this.again();
+			if (client === this.#client && !isHeard && Date.now() - asked >= CHECK_MS - 100) this.again();
 		}, CHECK_MS);
 	}
 
-	/** A goodbye. An mqtt.js client of the application is left as it is. Resolves when all is sent. */
+	/** A goodbye. An mqtt.js client of the application is left as it was. Resolves when all is sent. */
 	close() {
 		if (this.isClosed) return Promise.resolve();
 		this.isClosed = true;
+		this.unsubscribe([...this.#filters]);
 		this.#timers.clear(this.#timer);
 		const client = this.#client;
 		this.#forget();

@@ -7,6 +7,8 @@ import { checkId, encode, nameOf, readTyping } from './wire.js';
 const AGAIN_MS = 3000;
 /** A reader that misses the end drops it this long after the last beginning. */
 const DROP_MS = 6000;
+/** Then nobody sees it, and that is all. */
+const NOBODY_THERE = ['lost', 'timeout', 'plain', 'closed'];
 
 export class Typing {
 	#connection;
@@ -36,7 +38,7 @@ export class Typing {
 			() => {},
 			(error) => {
 				this.#told.delete(conversation);
-				throw error;
+				if (!NOBODY_THERE.includes(error.code)) throw error;
 			},
 		);
 	}

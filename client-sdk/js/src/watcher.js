@@ -31,7 +31,7 @@ export class Watcher {
 		// topic -> { record, fresh, hash, at }; fresh: it came since it was last subscribed to; at: when
 		// it was last sure, apart from what is sure as long as the connection is there.
 		this.entries = new Map();
-		// role -> { known, fresh: sums of its entries; rev: the highest; told: its last digest; misses;
+		// role -> { known, fresh: sums of its entries; rev: the highest of the fresh; told: its last digest; misses;
 		// doubted: the digest disagrees; agreedAt }
 		this.roles = new Map();
 	}
@@ -43,7 +43,10 @@ export class Watcher {
 			entry.fresh = false;
 			add(this.#role(entry.record.role).fresh, entry.hash, -1);
 		}
-		for (const digest of this.roles.values()) digest.misses = 0;
+		for (const [role, digest] of this.roles) {
+			digest.misses = 0;
+			if (matches(`${this.base}/${encode(role)}/`)) digest.rev = 0;
+		}
 	}
 
 	/** So far, what matches was sure. */
@@ -68,7 +71,8 @@ export class Watcher {
 	}
 
 	/** With what came; or with all that is known, which then is as it was. */
-	#agrees(role, { told, known, fresh }) {
+	#agrees(role, digest) {
+		const { told, known, fresh } = digest;
 		if (equals(told, fresh)) return true;
 		if (!equals(told, known)) return false;
 		for (const entry of this.entries.values())
@@ -76,6 +80,7 @@ export class Watcher {
 				entry.fresh = true;
 				add(fresh, entry.hash, 1);
 			}
+		digest.rev = Math.max(digest.rev, told.rev);
 		return true;
 	}
 
@@ -119,19 +124,14 @@ export class Watcher {
 		const now = { record, fresh: true, hash: digestHash(topic, record.rev), at };
 		this.entries.set(topic, now);
 		this.#count(now, 1);
-		return !before || isTransition(before, record) ? this.#transition(record, before, false) : null;
+		return !before || isTransition(before, record) ? transition(record, before) : null;
 	}
 
 	#forget(topic, entry) {
 		this.#count(entry, -1);
 		this.entries.delete(topic);
 		const { role, id } = entry.record;
-		return this.#transition({ ...nobody(role, id), previous: entry.record.status }, entry.record, true);
-	}
-
-	#transition(record, before, forgotten) {
-		const { role, id, status } = record;
-		return { subject: nameOf(role, id), role, id, status, before: before?.status ?? null, record, forgotten };
+		return transition({ ...nobody(role, id), previous: entry.record.status }, entry.record, true);
 	}
 
 	/** null, or the record as last heard. */
@@ -203,6 +203,12 @@ export class Watcher {
 		const own = this.roles.get(role);
 		return own?.told ? this.#compare(role, own, at) : { transitions: [], asks: null };
 	}
+}
+
+/** What an application is told; before: a record, or null. */
+export function transition(record, before, forgotten = false) {
+	const { role, id, status } = record;
+	return { subject: nameOf(role, id), role, id, status, before: before?.status ?? null, record, forgotten };
 }
 
 /** The record of somebody nothing is known of, as getPresence answers it. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // Who watches whom: subscriptions, snapshots, and which transition is whose.
 import { guard } from './events.js';
-import { DIGESTS, RESPONSES, SUBJECTS_MAX, encode, readSubjectTopic, subjectOf, subjectTopic } from './wire.js';
-import { Watcher, nobody } from './watcher.js';
+import { DIGESTS, RESPONSES, SUBJECTS_MAX, checkId, encode, readSubjectTopic, subjectOf, subjectTopic } from './wire.js';
+import { Watcher, nobody, transition } from './watcher.js';
 
 /** In one SUBSCRIBE. */
 const FILTERS_AT_ONCE = 100;
@@ -32,7 +32,7 @@ export class Watches {
 	#questionAt = 0; // the number of the last one
 	#told; // error(Error)
 	#watches = new Set();
-	#filters = new Map(); // filter -> { count, matches, isReady, isAsked, sureAt, isRole, round }
+	#filters = new Map(); // filter -> { count, matches, isReady, isRefused, isAsked, sureAt, isRole, round }
 	#watcher;
 	#doubts = new Map(); // role -> timer
 	#snapshotMs = SNAPSHOT_MS;
@@ -54,7 +54,7 @@ export class Watches {
 	 * with all that is known. Returns { ready, close() }. */
 	add({ roles = [], subjects = [] }, onChange) {
 		const filters = new Set(
-			roles === '*' ? [`${this.base}/+/+`] : roles.map((role) => `${this.base}/${encode(role)}/+`),
+			roles === '*' ? [`${this.base}/+/+`] : roles.map((role) => `${this.base}/${encode(checkId(role, 'role'))}/+`),
 		);
 		for (const one of subjects) {
 			const { role, id } = subjectOf(one);
@@ -66,29 +66,12 @@ export class Watches {
 			watch.resolve = resolve;
 		});
 		this.#watches.add(watch);
-		this.#tellKnown(watch);
+		// Held first: what it is told may make the application close another one of the same.
 		for (const filter of watch.filters) this.#hold(filter);
+		for (const [topic, { record }] of [...this.#watcher.entries])
+			if (this.#isOf(watch, topic)) guard(() => onChange(transition(record, null)));
 		this.#checkReady();
 		return { ready: watch.ready, close: () => this.#remove(watch) };
-	}
-
-	#tellKnown(watch) {
-		const known = [...this.#watcher.entries].filter(([topic]) => this.#isOf(watch, topic));
-		for (const [topic] of known) {
-			const { role, id } = this.#watcher.find(topic);
-			const record = this.#watcher.find(topic);
-			guard(() =>
-				watch.onChange({
-					subject: topic.slice(this.base.length + 1),
-					role,
-					id,
-					status: record.status,
-					before: null,
-					record,
-					forgotten: false,
-				}),
-			);
-		}
 	}
 
 	#isOf(watch, topic) {
@@ -102,7 +85,7 @@ export class Watches {
 			return;
 		}
 		const isRole = filter.endsWith('/+');
-		const state = { isReady: false, isAsked: false, sureAt: 0, round: 0 };
+		const state = { isReady: false, isRefused: false, isAsked: false, sureAt: 0, round: 0 };
 		this.#filters.set(filter, { count: 1, matches: matcher(filter), isRole, ...state });
 		if (!this.#connection.isUp) return;
 		// All that is asked for in one go is subscribed to in one go.
@@ -169,13 +152,14 @@ export class Watches {
 		const round = ++this.#round;
 		const held = filters.map((one) => this.#filters.get(one));
 		this.#stamp(held);
-		for (const one of held) Object.assign(one, { isReady: false, isAsked: false, round });
+		for (const one of held) Object.assign(one, { isReady: false, isRefused: false, isAsked: false, round });
 		this.#watcher.subscribed((topic) => held.some((one) => one.matches(topic)));
 		const isOver = () => !held.some((one) => one.round === round);
 		try {
 			const refused = [];
 			for (let at = 0; at < filters.length; at += FILTERS_AT_ONCE)
 				refused.push(...(await this.#answer(filters.slice(at, at + FILTERS_AT_ONCE), () => true)));
+			filters.forEach((one, i) => (held[i].isRefused = refused.includes(one)));
 			if (refused.length) this.#told(new Error(`the broker does not let us subscribe to ${refused.join(', ')}`));
 			// Answered in order: behind everything that is retained; and so the digests.
 			const digests = filters.map(digestOf).filter(Boolean);
@@ -206,9 +190,11 @@ export class Watches {
 	/** Of filters that were not subscribed to once more in the meantime. */
 	#snapshotEnd(held) {
 		if (!this.#connection.isUp) return;
+		// What may not be read stays unknown.
+		held = held.filter((one) => !one.isRefused);
 		for (const one of held) one.isReady = true;
 		// What another subscription is about to bring is not missing yet.
-		const open = [...this.#filters.values()].filter((one) => !one.isReady);
+		const open = [...this.#filters.values()].filter((one) => !one.isReady && !one.isRefused);
 		const isOver = (topic) => held.some((one) => one.matches(topic)) && !open.some((one) => one.matches(topic));
 		// Those who are watched by themselves have no digest: the plugin is asked.
 		for (const one of held) one.isAsked = !one.isRole && this.#question !== undefined && !this.plain;
@@ -257,7 +243,8 @@ export class Watches {
 	}
 
 	#checkReady() {
-		const isThere = ({ isReady, isAsked }) => isReady && (!isAsked || this.#questionMs > QUESTION_MS);
+		const isThere = ({ isReady, isRefused, isAsked }) =>
+			isRefused || (isReady && (!isAsked || this.#questionMs > QUESTION_MS));
 		for (const watch of this.#watches)
 			if (watch.filters.every((filter) => isThere(this.#filters.get(filter)))) watch.resolve();
 	}

@@ -282,7 +282,9 @@ const WORDS = { heartbeat: STATUSES.slice(0, 3), setOverride: OVERRIDES };
 /** One command as a value. given has the fields of docs/PROTOCOL.md, but durations in ms; what is
  * undefined is left out. Throws a TypeError where the broker would refuse. */
 export function command(name, given = {}, correlation = undefined) {
-	need(TABLE[name], `there is no command ${name}`);
+	need(Object.hasOwn(TABLE, name), `there is no command ${name}`);
+	for (const [field, value] of Object.entries(given))
+		need(value === undefined || TABLE[name].includes(field), `${name} has no ${field}`);
 	const made = { command: name };
 	for (const field of TABLE[name]) {
 		if (given[field] === undefined) continue;

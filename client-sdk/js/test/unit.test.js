@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import test from 'node:test';
 import { Backoff } from '../src/backoff.js';
+import { createClient } from '../src/client.js';
 import { Declaration } from '../src/declaration.js';
 import { claimDevice } from '../src/device.js';
 import { disconnectPacket, publishPacket } from '../src/packets.js';
 import { watchPage } from '../src/page.js';
 import { Watches } from '../src/watches.js';
-import { RESPONSES, digestHash, digestText } from '../src/wire.js';
+import { COMMANDS, RESPONSES, digestHash, digestText } from '../src/wire.js';
 
 const poll = async (question) => {
 	for (const end = Date.now() + 20_000; !question() && Date.now() < end; ) await new Promise((done) => setTimeout(done, 20));
@@ -456,6 +457,97 @@ test('watchers: each hears its own, and nobody once it is closed', async () => {
 	late.close();
 	assert.throws(() => watches.add({}, () => {}), TypeError);
 	assert.throws(() => watches.add({ subjects: ['u1'] }, () => {}), TypeError);
+});
+
+test('a watch that takes the place of another', async () => {
+	const watches = new Watches(fakeConnection(), fakeTimers(), 'presence', assert.fail);
+	const before = watches.add({ roles: ['agent'] }, () => {});
+	await before.ready;
+	for (const id of ['u1', 'u2']) watches.message(`presence/agent/${id}`, record(id, 1), false);
+	const told = [];
+	watches.add({ roles: '*' }, ({ id }) => {
+		before.close();
+		told.push(id);
+	});
+	assert.deepEqual(told, ['u1', 'u2']);
+	assert.equal(watches.lookup('agent/u2').status, 'online');
+});
+
+test('what the broker does not let us read is unknown, not offline', async () => {
+	const [connection, errors, asked] = [fakeConnection(), [], []];
+	const mayNot = new Set(['presence/agent/+', 'presence/user/u1']);
+	const subscribe = async (filters) => filters.filter((one) => mayNot.has(one));
+	const question = async (subjects) => (asked.push(...subjects), { subjects: subjects.map(() => ({ rev: 0 })) });
+	const watches = new Watches({ ...connection, subscribe }, fakeTimers(), 'presence', (error) => errors.push(error.message), question);
+	const subjects = ['user/u1', 'user/u2'];
+	await watches.add({ roles: ['agent', 'admin'], subjects }, () => {}).ready;
+	assert.match(errors.join(), /presence\/agent\/\+, presence\/user\/u1/);
+	const status = (subject) => watches.lookup(subject).status;
+	assert.deepEqual(['agent/u1', 'admin/u1', ...subjects].map(status), ['unknown', 'offline', 'unknown', 'offline']);
+	assert.deepEqual(asked, [{ role: 'user', id: 'u2' }]); // nobody would tell what becomes of the other
+	mayNot.clear();
+	watches.refresh();
+	await settle();
+	assert.deepEqual(['agent/u1', ...subjects].map(status), ['offline', 'offline', 'offline']);
+});
+
+/** mqtt.js as a client of the application: connected, and to a broker that answers every command. */
+function fakeMqtt() {
+	const own = Object.assign(new EventEmitter(), {
+		connected: true,
+		options: { protocolVersion: 4 },
+		filters: new Set(),
+		said: [],
+		publish(topic, payload) {
+			const { commands } = JSON.parse(payload);
+			own.said.push(...commands);
+			const responses = commands.map(({ command, correlationData }) => ({ command, correlationData, data: {} }));
+			setImmediate(() => topic === COMMANDS && own.emit('message', RESPONSES, JSON.stringify({ responses }), {}));
+		},
+		subscribe({ resubscribe, ...map }, done) {
+			for (const filter of Object.keys(map)) own.filters.add(filter);
+			setImmediate(done, null, Object.values(map));
+		},
+		unsubscribe(filters) {
+			for (const filter of filters) own.filters.delete(filter);
+		},
+	});
+	return own;
+}
+
+test('a client of the application is left as it was', async () => {
+	const own = fakeMqtt();
+	own.filters.add('other');
+	const client = createClient(own, { role: 'agent', id: 'u1' });
+	await client.watch({ roles: ['agent'], subjects: ['user/u2'] }, () => {}).ready;
+	client.watchTyping('c1', () => {});
+	assert.ok(own.filters.has('presence/agent/+') && own.filters.has('typing/c1/+/+'));
+	await client.close();
+	assert.deepEqual([...own.filters], ['other']);
+	assert.deepEqual(own.eventNames(), []);
+	assert.equal(own.said.at(-1).command, 'leave');
+});
+
+test('mistakes are noticed, and come as a promise says them', async () => {
+	const client = createClient(fakeMqtt(), { role: 'agent', id: 'u1' });
+	for (const call of [
+		() => client.setStatus('busy'),
+		() => client.note('a\nb'),
+		() => client.setOverride('dnd', { subject: 'nobody' }),
+		() => client.clearOverride({ subject: 'nobody' }),
+		() => client.command('setOverride', { status: 'dnd', ttlMs: 1000 }), // it would hold for good
+		() => client.command('setovrride'),
+		() => client.command('toString'),
+		() => client.typing(''),
+	])
+		await assert.rejects(call(), TypeError, String(call));
+	await client.close();
+	await client.typing('c1'); // nobody sees it, and that is all
+	await assert.rejects(client.setStatus('dnd'), { code: 'closed' });
+	const watcher = createClient(fakeMqtt());
+	for (const call of [() => watcher.setStatus('dnd'), () => watcher.leave(), () => watcher.typing('c1')])
+		await assert.rejects(call(), TypeError, String(call));
+	await watcher.close();
 });
 
 test('timers: a process that was stopped knows that its clock stood still', async () => {

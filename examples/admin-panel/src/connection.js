@@ -87,7 +87,7 @@ export class Connection extends EventTarget {
 				queueQoSZero: false,
 			});
 		} catch (error) {
-			this.#become("refused", error.message);
+			this.#refused(error.message);
 			return;
 		}
 		this.#client = client;
@@ -103,6 +103,17 @@ export class Connection extends EventTarget {
 		const client = this.#client;
 		this.#client = null;
 		client?.end(true);
+		for (const { reject, timer } of this.#waiting.values()) {
+			clearTimeout(timer);
+			reject(new Error("The connection was lost before the answer came."));
+		}
+		this.#waiting.clear();
+	}
+
+	// Trying again by itself would not help.
+	#refused(why) {
+		this.#drop();
+		this.#become("refused", why);
 	}
 
 	// What the plugin answers, or an Error in its words.
@@ -148,11 +159,11 @@ export class Connection extends EventTarget {
 		this.#watcher.subscribed();
 		this.#subscribedAt = Date.now();
 		const { snapshot } = subjects;
-		const isOver = () => client !== this.#client || !client.connected ||
-			subjects.snapshot !== snapshot || this.state === "refused";
+		const isOver = () => client !== this.#client || !client.connected || subjects.snapshot !== snapshot;
 		client.subscribe([`${topic}/+/+`, `${topic}/+/+/devices/+`], { qos: 0 }, (error, granted) => {
 			const codes = error?.packet?.granted ?? granted?.map(({ qos }) => qos);
-			if (codes?.[0] > 2) this.#become("refused", `The broker does not let us read ${topic}/+/+.`);
+			if (codes?.[0] > 2 && client === this.#client)
+				this.#refused(`The broker does not let us read ${topic}/+/+.`);
 		});
 		let answered = false;
 		client.subscribe(`${DIGESTS}/+`, { qos: 0 }, () => (answered = true));
@@ -251,19 +262,13 @@ export class Connection extends EventTarget {
 	}
 
 	#failed(error) {
-		// Bad username or password, not authorised, banned: trying again would not help.
-		if ([2, 4, 5, 133, 134, 135, 138].includes(error.code)) this.#become("refused", error.message);
+		// Bad username or password, not authorised, banned.
+		if ([2, 4, 5, 133, 134, 135, 138].includes(error.code)) this.#refused(error.message);
 		else this.why = error.message;
 	}
 
 	#lost() {
 		this.#drop();
-		for (const { reject, timer } of this.#waiting.values()) {
-			clearTimeout(timer);
-			reject(new Error("The connection was lost before the answer came."));
-		}
-		this.#waiting.clear();
-		if (this.state === "refused" || this.state === "closed") return;
 		if (this.state === "live") this.lostAt = Date.now();
 		// Full jitter: panels that lost the same broker do not come back all at once.
 		const wait = this.#backoff.nextMs();

@@ -180,12 +180,12 @@ function draw(now = performance.now()) {
 }
 
 function showRoles() {
-	const roles = [...subjects.counts.keys()].sort();
-	if ($("role").length === roles.length + 1) return;
-	const chosen = $("role").value;
-	$("role").replaceChildren(make("option", { value: "", textContent: "Every role" }),
-		...roles.map((role) => make("option", { value: role, textContent: role })));
-	$("role").value = chosen;
+	// The one that is chosen, too, although another broker has nobody in it.
+	const roles = ["", ...new Set([...subjects.counts.keys(), view.role].filter(Boolean).sort())];
+	if (roles.join("\n") === [...$("role").options].map(({ value }) => value).join("\n")) return;
+	$("role").replaceChildren(...roles.map((role) =>
+		make("option", { value: role, textContent: role || "Every role" })));
+	$("role").value = view.role;
 }
 
 function showEmpty() {
@@ -260,7 +260,9 @@ function showSettings(trouble = "") {
 	elements.broker.value ||= guess();
 	elements.password.value = "";
 	setText($("settings-trouble"), trouble);
-	if (!$("settings").open) $("settings").showModal();
+	if ($("settings").open) return;
+	$("settings").returnValue = ""; // that of the last time would outlive Esc
+	$("settings").showModal();
 }
 
 function guess() {

@@ -133,8 +133,7 @@ struct truth {
 	int64_t event_rev[SUBJECTS], event_seq[8];
 	char event_boot[20];
 	bool is_chain_broken;
-	int64_t repair_ms; /* when a client last went, and its will may have been there */
-	int64_t harm_ms;   /* when Redis last lost something */
+	int64_t harm_ms; /* when Redis last lost something */
 	uint64_t publishes, events;
 };
 

@@ -96,7 +96,14 @@ void truth_gone(struct world *world, int client)
 	if (subject < 0)
 		return;
 	world->truth.subjects[subject].up_ms = world->now_ms;
-	world->truth.subjects[subject].repeat_ms = world->now_ms; /* its will may have been there */
+}
+
+void truth_ended(struct world *world, const char *client_id)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (sim_clients[i].subject_index >= 0 && !strcmp(sim_clients[i].id, client_id))
+			world->truth.subjects[sim_clients[i].subject_index].repeat_ms =
+				world->now_ms;
 }
 
 static bool redis_has_override(struct world *world, int subject)

@@ -71,7 +71,7 @@ while IFS='|' read -r -u 3 name file rest; do
 		printf '%-20s %-10s %s\n' "$name" "$seed" "$what"
 	fi
 	cp "$copy/before" "$copy/tree/$file"
-done 3<"$root/tests/sim/mutants.txt"
+done 3<"$copy/tree/tests/sim/mutants.txt"
 
 echo "$killed of $total mistakes found"
 [ ${#survivors[@]} -eq 0 ] && [ "$total" -gt 0 ]

@@ -45,6 +45,7 @@ struct subject {
 	uint8_t status : 2, previous_status : 2, source : 2;
 	bool judge : 1; /* restored and not yet published in this boot */
 	bool unmatched : 1;
+	bool say_topic : 1; /* to be published again when the walk comes to it */
 	uint8_t reason;
 	char id[];
 };

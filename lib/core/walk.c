@@ -56,9 +56,13 @@ static void move_last(struct presence *core, struct subject *subject)
 	core->last = subject->self;
 }
 
-/* The way of a walk leads to the last subject. To say one again, it is moved there. */
+/* The way of a walk leads to the last subject. To say one again, it is moved there. To whom it is
+ * said may hold for those before it, too; but everybody sees what is published. */
 void walk_say(struct presence *core, struct subject *subject, unsigned targets)
 {
+	if (targets & PRESENCE_TARGET_TOPIC)
+		subject->say_topic = true;
+	targets &= ~(unsigned)PRESENCE_TARGET_TOPIC;
 	core->say_targets = targets | (core->say.next ? core->say_targets : 0);
 	move_last(core, subject);
 	if (!core->say.next) {
@@ -111,7 +115,9 @@ static void say_step(
 	if (!core->say_begun) {
 		core->say_begun = true;
 		core->say_device = subject->devices;
-		if (core->say_targets & PRESENCE_TARGET_TOPIC && !subject->judge && subject->rev)
+		bool is_topic = subject->say_topic || core->say_targets & PRESENCE_TARGET_TOPIC;
+		subject->say_topic = false;
+		if (is_topic && !subject->judge && subject->rev)
 			subject_publish_again(core, subject, event, effects);
 		/* Before its devices: without it, who is invisible would be online. */
 		if (core->say_targets & PRESENCE_TARGET_STORE && override)

@@ -331,7 +331,9 @@ static void test_restored(void **state)
 	assert_true(line_of(lines, "said busy dnd call 1763769660000\n") >= 0);
 	assert_true(line_of(lines, "said hushed invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "said hidden invisible - 0\n") >= 0);
-	assert_true(line_of(lines, "cleared") < 0 && line_of(lines, "over") < 0);
+	assert_true(line_of(lines, "said over dnd - 1763769601000
+") >= 0); /* its end is told */
+	assert_true(line_of(lines, "cleared") < 0);
 	/* What was said of people comes before all records. */
 	int64_t first = line_of(lines, "is ");
 	assert_true(first > 0);
@@ -456,6 +458,91 @@ static void test_flushed(void **state)
 	assert_non_null(strstr(ask("HGET", "overrides", "agent/u2"), "\"away\""));
 	assert_string_equal(ask("HLEN", "overrides", ""), "2");
 	assert_string_equal(ask("EXISTS", "subject:agent/u2", ""), "0");
+	broker_stop(&broker);
+}
+
+/* Only they are gone: the next word of the broker finds it out, and they are said again. */
+static void test_evicted(void **state)
+{
+	struct broker broker;
+	(void)state;
+	begin(&broker, "b1", 1);
+	connects(&broker, 1, "u1", "web");
+	declares(&broker, 1, PRESENCE_ONLINE, NULL);
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_DND, "call", 600000);
+	connects(&broker, 2, "u2", "web");
+	overrides(&broker, "u2", PRESENCE_OVERRIDE_INVISIBLE, NULL, 0);
+	server_do(&server, "DEL presence:{0}:overrides");
+	broker_pass(&broker, 5000); /* a third of the lease */
+	assert_non_null(strstr(ask("HGET", "overrides", "agent/u1"), "\"dnd\",\"note\":\"call\""));
+	assert_non_null(strstr(ask("HGET", "overrides", "agent/u2"), "\"invisible\""));
+	assert_string_equal(ask("HGET", "meta", "gen"), "2"); /* readers learn it, too */
+	server_do(&server, "DEL presence:{0}:overrides");
+	declares(&broker, 1, PRESENCE_AWAY, NULL); /* finds it out as well */
+	assert_string_equal(
+		ask("HMGET", "subject:agent/u1", "status source note"), "dnd manual call");
+	assert_string_equal(ask("HGET", "subject:agent/u2", "status"), "offline");
+	broker_pass(&broker, 5000);
+	assert_string_equal(ask("HMGET", "meta", "gen overrides"), "3 1");
+	restarts(&broker, 2);
+	assert_string_equal(ask("HGET", "meta", "gen"), "3");
+	connects(&broker, 3, "u1", "web");
+	connects(&broker, 4, "u2", "web");
+	assert_string_equal(ask("HGET", "subject:agent/u1", "status"), "dnd");
+	assert_string_equal(ask("HGET", "subject:agent/u2", "status"), "offline");
+	broker_stop(&broker);
+}
+
+/* The only one, long over by Redis' clock, is not trimmed as soon as it is said again: that would
+ * look like one more eviction, and so on. */
+static void test_long_over(void **state)
+{
+	struct broker broker;
+	(void)state;
+	begin(&broker, "b1", 1);
+	broker.driver.wall_ms -= 20 * (int64_t)DAY_MS; /* until somebody tells it the time */
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_DND, NULL, 60000);
+	broker.driver.wall_ms += 20 * (int64_t)DAY_MS;
+	server_do(&server, "DEL presence:{0}:overrides");
+	broker_pass(&broker, 20000);
+	assert_string_equal(ask("HGET", "meta", "gen"), "2");
+	broker_stop(&broker);
+}
+
+/* The clock steps over its end: it lasts as long as was said. */
+static void test_clock_steps(void **state)
+{
+	struct broker broker;
+	(void)state;
+	begin(&broker, "b1", 1);
+	connects(&broker, 1, "u1", "web");
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_AWAY, NULL, 60000);
+	broker.driver.wall_ms += 120000;
+	connects(&broker, 2, "u1", "phone");
+	assert_string_equal(
+		ask("HMGET", "subject:agent/u1", "status source devices"), "away manual 2");
+	broker_pass(&broker, 61000);
+	assert_string_equal(
+		ask("HMGET", "subject:agent/u1", "status source devices"), "online inferred 2");
+	broker_stop(&broker);
+}
+
+/* Over when the broker starts, it stays over, wherever the clock goes; nobody flaps for that. */
+static void test_over_at_start(void **state)
+{
+	struct broker broker;
+	(void)state;
+	begin(&broker, "b1", 1);
+	connects(&broker, 1, "u1", "web");
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_AWAY, NULL, 60000);
+	broker.driver.wall_ms += 120000;
+	restarts(&broker, 2);
+	assert_non_null(strstr(ask("HGET", "overrides", "agent/u1"), "\"none\""));
+	assert_string_equal(ask("HGET", "subject:agent/u1", "status"), "away"); /* until judged */
+	broker.driver.wall_ms -= 120000;
+	connects(&broker, 2, "u1", "web");
+	assert_string_equal(
+		ask("HMGET", "subject:agent/u1", "status previous source"), "online away inferred");
 	broker_stop(&broker);
 }
 
@@ -875,6 +962,10 @@ int main(void)
 		TEST(test_restored_by_half),
 		TEST(test_many_restored),
 		TEST(test_flushed),
+		TEST(test_evicted),
+		TEST(test_long_over),
+		TEST(test_clock_steps),
+		TEST(test_over_at_start),
 		TEST(test_past),
 		TEST(test_twins),
 		TEST(test_visible_again),

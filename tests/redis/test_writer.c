@@ -602,6 +602,38 @@ static void test_same_name(void **state)
 	driver_stop(&second);
 }
 
+/* Another boot had the name, so all is to be said again; the answer that says so is lost. */
+static void test_unheard_verdict(void **state)
+{
+	struct driver first, second;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&first, "b1", 1);
+	up(&first, "u1", "a");
+	driver_settle(&first);
+	begin(&second, "b1", 2);
+	driver_settle(&second);
+	driver_stop(&second);
+	up(&first, "u1", "b");
+	driver_settle(&first);
+	server_do(&server, "DEL presence:{0}:lease:b1");
+	pass(&first, 5000);
+	for (int i = 0; i < 100 && !strstr(ask("HGET", "nodes b1"), "|resync|"); i++) {
+		driver_step(&first);
+		if (!driver_execute(&first, first.wire))
+			(void)driver_answer(&first);
+	}
+	assert_non_null(strstr(ask("HGET", "nodes b1"), "|0000000000000001|"));
+	driver_cut(&first, false);
+	listen(&first, &heard);
+	assert_int_equal(heard.resyncs, 0);
+	pass(&first, 5000);
+	driver_settle(&first);
+	listen(&first, &heard);
+	assert_int_equal(heard.resyncs, 1);
+	driver_stop(&first);
+}
+
 static void test_mismatch(void **state)
 {
 	struct driver driver;
@@ -969,6 +1001,7 @@ int main(void)
 		TEST(test_sweep_undone),
 		TEST(test_shared_wrong_type),
 		TEST(test_same_name),
+		TEST(test_unheard_verdict),
 		TEST(test_mismatch),
 		TEST(test_lease),
 		TEST(test_leave),

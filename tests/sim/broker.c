@@ -291,6 +291,7 @@ static void fire_end(struct world *world, struct mosquitto *connection, int reas
 	struct mosquitto_evt_disconnect end = { .client = connection,
 		.reason = is_2_1(world) ? reason : REASON_NONE };
 	sim_say(world, "end of %s, reason %d", connection->id ? connection->id : "-", reason);
+	truth_ended(world, connection->id ? connection->id : "");
 	(void)fire(
 		world, is_2_1(world) && is_kept ? EVENT_CLIENT_OFFLINE : MOSQ_EVT_DISCONNECT, &end);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
-/* sim --seeds FIRST COUNT | --seed N | --replay FILE; see usage. */
+/* Seeds, shortening, replay: see usage(). */
 
 #include <getopt.h>
 #include <signal.h>
@@ -254,6 +254,61 @@ static int usage(void)
 	return 2;
 }
 
+/* What is asked for. */
+struct request {
+	uint64_t first, count, seed;
+	unsigned failures_max;
+	bool is_brief, is_printed;
+	const char *path;
+	struct way way;
+	struct settings recorded; /* way's, if any */
+};
+
+static bool take_option(struct request *request, int option, const char *value)
+{
+	switch (option) {
+	case 'f':
+		request->first = strtoull(value, NULL, 10);
+		return true;
+	case 'c':
+		request->count = strtoull(value, NULL, 10);
+		return true;
+	case 'm':
+		request->failures_max = (unsigned)strtoul(value, NULL, 10);
+		return true;
+	case 's':
+		request->seed = strtoull(value, NULL, 10);
+		return true;
+	case 'b':
+		request->is_brief = true;
+		return true;
+	case 'v':
+		request->way.is_verbose = true;
+		return true;
+	case 'p':
+		request->is_printed = true;
+		return true;
+	case 'l':
+		request->way.recorded = &request->recorded;
+		return settings_for_record(value, &request->recorded);
+	case 'r':
+		request->path = value;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int run_seed(const struct request *request)
+{
+	struct list list = list_of_seed(request->seed);
+	if (request->is_printed)
+		print(&list);
+	int result = run_list(&list, &request->way);
+	free(list.ops);
+	return result;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "first", required_argument, NULL, 'f' },
@@ -262,57 +317,14 @@ int main(int argc, char **argv)
 		{ "seed", required_argument, NULL, 's' }, { "verbose", no_argument, NULL, 'v' },
 		{ "print", no_argument, NULL, 'p' }, { "replay", required_argument, NULL, 'r' },
 		{ "broker-log", required_argument, NULL, 'l' }, { 0 } };
-	uint64_t first = 1, count = 1000, seed = 0;
-	unsigned failures_max = 1;
-	bool is_brief = false, is_verbose = false, is_printed = false;
-	const char *path = NULL;
-	struct settings settings;
-	bool is_recorded = false;
-	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-		switch (option) {
-		case 'f':
-			first = strtoull(optarg, NULL, 10);
-			break;
-		case 'c':
-			count = strtoull(optarg, NULL, 10);
-			break;
-		case 'm':
-			failures_max = (unsigned)strtoul(optarg, NULL, 10);
-			break;
-		case 's':
-			seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'b':
-			is_brief = true;
-			break;
-		case 'v':
-			is_verbose = true;
-			break;
-		case 'p':
-			is_printed = true;
-			break;
-		case 'l':
-			is_recorded = settings_for_record(optarg, &settings);
-			if (!is_recorded)
-				return usage();
-			break;
-		case 'r':
-			path = optarg;
-			break;
-		default:
+	struct request request = { .first = 1, .count = 1000, .failures_max = 1 };
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+		if (!take_option(&request, option, optarg))
 			return usage();
-		}
-	}
 	watch_for_the_end();
-	struct way way = { .is_verbose = is_verbose, .recorded = is_recorded ? &settings : NULL };
-	if (path)
-		return replay(path, &way);
-	if (!seed)
-		return run_seeds(first, count, failures_max, is_brief);
-	struct list list = list_of_seed(seed);
-	if (is_printed)
-		print(&list);
-	int result = run_list(&list, &way);
-	free(list.ops);
-	return result;
+	if (request.path)
+		return replay(request.path, &request.way);
+	if (request.seed)
+		return run_seed(&request);
+	return run_seeds(request.first, request.count, request.failures_max, request.is_brief);
 }

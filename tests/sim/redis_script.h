@@ -59,6 +59,7 @@ void online_key(
 /* True: the answer is there, and the script is over. */
 bool shared_types(const struct script *script);
 bool fence(const struct script *script, struct holder *holder);
+bool overrides_gone(const struct script *script);
 void answer(const struct script *script, const char *word);
 void answer_text(const struct script *script, const char *text);
 void answer_number(const struct script *script, int64_t number);
@@ -71,6 +72,8 @@ struct override_value {
 	const char *status; /* NULL: not in force */
 	int64_t till, rev, epoch;
 };
+/* As what the subject shows; NULL: not an override that we know. */
+const char *override_shows(const char *word);
 void override_parse(
 	const struct script *script, const char *value, struct override_value *override);
 void override_read(const struct script *script, const char *name, struct override_value *override);

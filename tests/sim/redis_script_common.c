@@ -133,6 +133,14 @@ static bool lost(const struct script *script)
 	return true;
 }
 
+bool overrides_gone(const struct script *script)
+{
+	char meta[NAME_MAX_BYTES], overrides[NAME_MAX_BYTES];
+	key_name(script, meta, "meta", "");
+	key_name(script, overrides, "overrides", "");
+	return hget(script->redis, meta, "overrides") && !key_of(script->redis, overrides);
+}
+
 bool fence(const struct script *script, struct holder *holder)
 {
 	char meta[NAME_MAX_BYTES];
@@ -155,6 +163,8 @@ bool fence(const struct script *script, struct holder *holder)
 	key_name(script, meta, "meta", "");
 	const char *gen = hget(script->redis, meta, "gen");
 	if (!gen || strtoll(gen, NULL, 10) != script->gen)
+		return lost(script);
+	if (overrides_gone(script))
 		return lost(script);
 	return false;
 }
@@ -232,7 +242,7 @@ void script_run(struct redis_model *redis, enum redis_script which)
 enum { TRIM = 8 };
 static const int64_t day_ms = 86400000;
 
-static const char *shows(const char *word)
+const char *override_shows(const char *word)
 {
 	if (!strcmp(word, "invisible"))
 		return "offline";
@@ -275,7 +285,7 @@ void override_parse(const struct script *script, const char *value, struct overr
 	override->rev = number_after(value, ",\"rev\":");
 	override->epoch = number_after(value, ",\"epoch\":");
 	if (override->till == 0 || override->till > script->now)
-		override->status = shows(override->word);
+		override->status = override_shows(override->word);
 }
 
 void override_read(const struct script *script, const char *name, struct override_value *override)
@@ -300,7 +310,7 @@ static void json_text(const char *text, char *out)
 void override_store(struct script *script, const char *name, const struct override_value *override)
 {
 	char key[NAME_MAX_BYTES], value[2 * NAME_MAX_BYTES], note[2 * NOTE_MAX_BYTES],
-		till[40] = "";
+		till[40] = "", meta[NAME_MAX_BYTES];
 	char note_part[2 * NOTE_MAX_BYTES + 16] = "";
 	int64_t until = !strcmp(override->word, "none") ? script->now + day_ms : override->till;
 	json_text(override->note, note);
@@ -308,6 +318,9 @@ void override_store(struct script *script, const char *name, const struct overri
 		(void)snprintf(note_part, sizeof(note_part), ",\"note\":\"%s\"", note);
 	if (until > 0)
 		(void)snprintf(till, sizeof(till), ",\"until\":%lld", (long long)until);
+	key_name(script, meta, "meta", "");
+	if (!script->overridden)
+		hset(script->redis, meta, "overrides", "1");
 	key_name(script, key, "overrides", "");
 	(void)snprintf(value, sizeof(value),
 		"{\"status\":\"%s\"%s%s,\"rev\":%lld,\"node\":\"%s\",\"epoch\":%lld}",

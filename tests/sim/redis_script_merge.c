@@ -123,7 +123,8 @@ static void merge(struct script *script, const struct contribution *c,
 		return;
 	}
 	r->status = script_words[high.rank & 3];
-	bool is_manual = !o->is_there && ours && !strcmp(c->source, "manual");
+	bool holds = !o->is_there || (strcmp(o->word, "none") != 0 && o->till == c->till);
+	bool is_manual = holds && ours && !strcmp(c->source, "manual");
 	if (is_manual)
 		r->status = c->status;
 	if (is_manual || same(c->status, r->status)) {
@@ -545,14 +546,15 @@ void override_apply(struct script *script, struct contribution *c, int64_t seq)
 	override_read(script, c->name, &known);
 	bool ours = known.is_there && !strcmp(known.node, script->node);
 	if (!known.is_there || o.rev > known.rev || (ours && o.rev != known.rev)) {
-		override_write(script, c, &o, seq);
 		overrides_trim(script);
+		override_write(script, c, &o, seq);
 	} else if (o.rev == known.rev) {
 		if (ours && known.epoch != script->epoch)
 			override_store(script, c->name, &known);
-		if (c->rev == 0)
-			return;
 	}
+	bool is_again = known.is_there && o.rev == known.rev;
+	if (c->rev == 0 && (is_again || !strcmp(o.word, "none")))
+		return;
 	c->field = c->device_note = "";
 	c->rank = 0;
 	contribute(script, c, seq);

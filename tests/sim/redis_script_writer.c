@@ -9,7 +9,7 @@
 
 struct registration {
 	struct holder before;
-	bool ours, lost, resync;
+	bool ours, lost, bare, resync;
 	int64_t stored_gen, mark;
 };
 
@@ -50,7 +50,8 @@ static void judge(const struct script *script, struct registration *r)
 		(!before->is_there || r->stored_gen < script->gen ||
 			(r->ours &&
 				(before->epoch < script->epoch || before->mark < script->acked)));
-	r->resync = r->lost || (known && (!r->ours || r->stored_gen > script->gen)) ||
+	r->bare = overrides_gone(script);
+	r->resync = r->lost || (known && (r->bare || !r->ours || r->stored_gen > script->gen)) ||
 		(r->ours && !strcmp(before->state, "resync") && before->epoch >= script->epoch);
 	r->mark = r->ours && !r->lost ? before->mark : script->acked;
 }
@@ -115,14 +116,16 @@ void script_register(struct script *script)
 		return;
 	judge(script, &r);
 	script->epoch = epoch_mint(script);
-	if (r.lost || r.stored_gen == 0)
+	if (r.bare)
+		hdel(script->redis, meta, "overrides");
+	if (r.lost || r.bare || r.stored_gen == 0)
 		gen_begin(script, meta, &r);
 	take(script, lease, &r);
 	answer(script, "OK");
 	answer_number(script, script->epoch);
 	answer_number(script, r.stored_gen);
 	answer_number(script, r.mark);
-	answer_number(script, r.lost);
+	answer_number(script, r.lost || r.bare);
 	answer_number(script, r.resync);
 	answer_number(script, meta_rev);
 	answer_text(script, r.before.boot);

@@ -133,8 +133,7 @@ struct truth {
 	int64_t event_rev[SUBJECTS], event_seq[8];
 	char event_boot[20];
 	bool is_chain_broken;
-	int64_t repair_ms; /* when a client last went, and its will may have been there */
-	int64_t harm_ms;   /* when Redis last lost something */
+	int64_t harm_ms; /* when Redis last lost something */
 	uint64_t publishes, events;
 };
 
@@ -251,6 +250,8 @@ void truth_turned(struct world *world); /* after each turn of the broker's loop 
 void truth_event(void *context, const char *entry);
 void truth_connected(struct world *world, int client, struct mosquitto *connection);
 void truth_gone(struct world *world, int client);
+/* The broker told of an end under that id: a will may stand on its topic. */
+void truth_ended(struct world *world, const char *client_id);
 void truth_crashed(struct world *world);
 void truth_started(struct world *world);
 void truth_harmed(struct world *world); /* Redis lost something */

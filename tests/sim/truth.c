@@ -96,8 +96,14 @@ void truth_gone(struct world *world, int client)
 	if (subject < 0)
 		return;
 	world->truth.subjects[subject].up_ms = world->now_ms;
-	world->truth.repair_ms = world->now_ms;
-	world->truth.subjects[subject].repeat_ms = world->now_ms; /* its will may have been there */
+}
+
+void truth_ended(struct world *world, const char *client_id)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		if (sim_clients[i].subject_index >= 0 && !strcmp(sim_clients[i].id, client_id))
+			world->truth.subjects[sim_clients[i].subject_index].repeat_ms =
+				world->now_ms;
 }
 
 static bool redis_has_override(struct world *world, int subject)
@@ -254,11 +260,8 @@ static void check_next(
 	bool may_be = world->boots > 1 && truth->subjects[subject].restored < 2 * stores(world);
 	if (is_other && record->previous != was->record.status)
 		sim_fail(world, "%s: previous is not what was before", topic);
-	/* Others may be said again along with one whose will may have been there: too much, not
-	 * wrong. */
-	bool may_repeat = world->now_ms - truth->subjects[subject].repeat_ms <= SLACK_MS ||
-		world->now_ms - truth->repair_ms <= SLACK_MS ||
-		world->now_ms - truth->harm_ms <= RESTORE_MS;
+	/* Its will may have stood there. */
+	bool may_repeat = world->now_ms - truth->subjects[subject].repeat_ms <= SLACK_MS;
 	if (!is_of_past && (!is_nothing || may_repeat))
 		return;
 	truth->subjects[subject].restored++;

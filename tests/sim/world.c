@@ -144,11 +144,8 @@ static void back_to_the_past(struct world *world)
 	truth_harmed(world);
 }
 
-static void apply(struct world *world, const struct op *op)
+static void happen_to_network(struct world *world, const struct op *op)
 {
-	char line[128];
-	op_print(op, line, sizeof(line));
-	sim_say(world, "-- %s", line);
 	switch (op->kind) {
 	case OP_CUT:
 		net_cut(world);
@@ -168,14 +165,23 @@ static void apply(struct world *world, const struct op *op)
 	case OP_HANG:
 		net_hang_redis(world, op->a);
 		break;
-	case OP_FLUSH:
+	default: /* of another group */
+		break;
+	}
+}
+
+/* Its data are gone: all of them, some, or the last ones. */
+static void happen_to_redis(struct world *world, const struct op *op)
+{
+	switch (op->kind) {
+	case OP_EMPTY:
+		net_cut(world);
+		redis_model_flush_scripts(&world->redis);
 		redis_model_flush(&world->redis);
 		truth_harmed(world);
 		break;
-	case OP_EMPTY:
-		net_cut(world);
+	case OP_FLUSH:
 		redis_model_flush(&world->redis);
-		redis_model_flush_scripts(&world->redis);
 		truth_harmed(world);
 		break;
 	case OP_SAVE:
@@ -193,40 +199,68 @@ static void apply(struct world *world, const struct op *op)
 	case OP_SCRIPTS:
 		redis_model_flush_scripts(&world->redis);
 		break;
-	case OP_PLANT:
+	default: /* of another group */
+		break;
+	}
+}
+
+static void change_mood(struct world *world, const struct op *op)
+{
+	if (op->kind == OP_PLANT)
 		plant(world, op);
-		break;
-	case OP_OOM:
+	else if (op->kind == OP_OOM)
 		set_mood(world, REDIS_OOM, op->a);
-		break;
-	case OP_READONLY:
+	else if (op->kind == OP_READONLY)
 		set_mood(world, REDIS_READONLY, op->a);
-		break;
-	case OP_LOADING:
+	else
 		set_mood(world, REDIS_LOADING, op->a);
+}
+
+static void stall(struct world *world, const struct op *op)
+{
+	if (op->kind == OP_STALL && !broker_is_up(world))
+		return;
+	if (op->kind == OP_STALL)
+		broker_stall(world, op->a);
+	worker_stall(world, op->a);
+}
+
+static void apply(struct world *world, const struct op *op)
+{
+	char line[128];
+	op_print(op, line, sizeof(line));
+	sim_say(world, "-- %s", line);
+	switch (op_group_of(op->kind)) {
+	case GROUP_CLIENT:
+	case GROUP_DECLARE:
+	case GROUP_OVERRIDE:
+	case GROUP_BEAT:
+	case GROUP_TYPING:
+		broker_queue(world, op);
 		break;
-	case OP_CRASH:
-	case OP_STOP:
+	case GROUP_NET:
+		happen_to_network(world, op);
+		break;
+	case GROUP_REDIS:
+		happen_to_redis(world, op);
+		break;
+	case GROUP_MOOD:
+		change_mood(world, op);
+		break;
+	case GROUP_BROKER:
 		go_down(world, op);
 		break;
-	case OP_STALL:
-		if (broker_is_up(world)) {
-			broker_stall(world, op->a);
-			worker_stall(world, op->a);
-		}
+	case GROUP_STALL:
+		stall(world, op);
 		break;
-	case OP_STALL_WORKER:
-		worker_stall(world, op->a);
-		break;
-	case OP_CLOCK:
+	case GROUP_CLOCK:
 		world->wall_offset_ms += op->a;
 		world->truth.is_clock_odd = true;
 		break;
-	case OP_FILE_FAIL:
+	case GROUP_FILE:
 		file_fail(world, op->a);
 		break;
-	default:
-		broker_queue(world, op);
+	case GROUPS:
 		break;
 	}
 }

@@ -77,7 +77,7 @@ end
 -- ends the script. A key of another type is told from the answer: asking first would be a call more.
 -- The lease is looked at by those who write it.
 local function fence()
-	local meta = redis.pcall('HMGET', KEYS[1], 'gen', 'rev')
+	local meta = redis.pcall('HMGET', KEYS[1], 'gen', 'rev', 'overrides')
 	local holder = redis.pcall('HGET', base .. 'nodes', node)
 	local overrides = key_length(base .. 'overrides', 'hash')
 	if meta.err or type(holder) == 'table' or not overrides or
@@ -90,5 +90,6 @@ local function fence()
 	-- Idle nodes too must learn that Redis came back from the past.
 	if h.epoch < epoch or h.mark < acked then return { 'LOST' } end
 	if tonumber(meta[1]) ~= gen then return { 'LOST' } end
+	if overrides == 0 and meta[3] then return { 'LOST' } end -- written once, it is never empty
 	return nil, h, tonumber(meta[2] or '0'), overrides
 end

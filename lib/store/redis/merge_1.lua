@@ -89,7 +89,9 @@ local function merge(c, devices)
 		local same = theirs == 0 and c.status == status and c.note == o.note and c.till == o.till
 		return status, o.note, o.till, count, same and c.source or 'manual'
 	end
-	if not o and count > theirs and c.source == 'manual' then
+	-- Lost here, or over by a clock of ours, while the node says that it is in force.
+	local holds = not o or (o.word ~= 'none' and o.till == c.till)
+	if holds and count > theirs and c.source == 'manual' then
 		return c.status, c.note, c.till, count, 'manual'
 	end
 	if c.status == WORD[rank] then return c.status, c.note, c.till, count, c.source end
@@ -322,12 +324,13 @@ local function override(c, seq)
 	local o = { word = c.field, rev = c.rank, till = c.seen, note = c.device_note }
 	local ours = known and known.node == node
 	if not known or o.rev > known.rev or (ours and o.rev ~= known.rev) then
+		overrides_trim() -- before: this one may be over by Redis' clock
 		override_write(c.name, c.role, c.id, o, seq)
-		overrides_trim()
 	elseif o.rev == known.rev then -- said again: if it is ours, it is not left over
 		if ours and known.epoch ~= epoch then override_store(c.name, known) end
-		if c.rev == 0 then return end -- before the node knows any more of the subject
 	end
+	-- Before the node knows any more of the subject.
+	if c.rev == 0 and (o.word == 'none' or (known and o.rev == known.rev)) then return end
 	c.field, c.rank, c.device_note = '', 0, ''
 	return contribute(c, seq)
 end

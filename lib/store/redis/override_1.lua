@@ -24,6 +24,8 @@ end
 
 local function override_store(name, o)
 	local till = o.word == 'none' and now + DAY or o.till
+	-- So that it is missed, should it be evicted.
+	if not overridden then redis.call('HSET', KEYS[1], 'overrides', '1') end
 	redis.call('HSET', base .. 'overrides', name, table.concat({ '{"status":', cjson.encode(o.word),
 		o.note ~= '' and ',"note":' .. cjson.encode(o.note) or '',
 		till > 0 and ',"until":' .. text[till] or '', ',"rev":', text[o.rev],

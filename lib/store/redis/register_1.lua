@@ -8,7 +8,8 @@
 local take, partitions = ARGV[7] == '1', ARGV[9]
 local wrong = shared_types()
 if wrong then return wrong end
-local meta = redis.call('HMGET', base .. 'meta', 'format', 'partitions', 'gen', 'rev')
+local meta = redis.call('HMGET', base .. 'meta', 'format', 'partitions', 'gen', 'rev',
+	'overrides')
 if (meta[1] and meta[1] ~= '1') or (meta[2] and meta[2] ~= partitions) then
 	return { 'MISMATCH', meta[1] or '', meta[2] or '' }
 end
@@ -22,13 +23,15 @@ end
 
 local known = epoch > 0
 local stored_gen = tonumber(meta[3] or '0')
+-- Only they are gone; what else was applied still is.
+local bare = meta[5] and redis.call('HLEN', base .. 'overrides') == 0
 local lost = known and (not before or stored_gen < gen or
 	(ours and (before.epoch < epoch or before.mark < acked)))
 -- The verdict may not have reached the node that is to act on it: until it renews its lease, it is
 -- told again. Even with the same epoch: what came to the verdict may have been an earlier word of this
 -- boot that ran late, in a Redis that was back in the past, and it counts on from there.
 -- Others found Redis in the past: marks need not tell, what a sweep took out may be back.
-local resync = lost or (known and (not ours or stored_gen > gen)) or
+local resync = lost or (known and (bare or not ours or stored_gen > gen)) or
 	(ours and before.state == 'resync' and before.epoch >= epoch)
 local mark = (ours and not lost) and before.mark or acked
 for _, value in ipairs(redis.call('HVALS', base .. 'nodes')) do
@@ -37,7 +40,8 @@ for _, value in ipairs(redis.call('HVALS', base .. 'nodes')) do
 end
 epoch = epoch + 1
 local events = base .. 'events'
-if lost or stored_gen == 0 then
+if bare then redis.call('HDEL', KEYS[1], 'overrides') end
+if lost or bare or stored_gen == 0 then
 	stored_gen = math.max(stored_gen, gen) + 1
 	redis.call('HSET', KEYS[1], 'format', '1', 'partitions', partitions, 'gen', text[stored_gen])
 	redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'gen', 'node', node,
@@ -49,6 +53,6 @@ redis.call('SET', lease, boot, 'PX', ARGV[8])
 redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'node', 'node', node, 'boot', boot,
 	'epoch', text[epoch], 'state', 'up')
 before = before or { boot = '', host = '', pid = '' }
-return { 'OK', epoch, stored_gen, mark, lost and 1 or 0,
+return { 'OK', epoch, stored_gen, mark, (lost or bare) and 1 or 0,
 	resync and 1 or 0, tonumber(meta[4] or '0'),
 	before.boot, before.host, before.pid }

@@ -131,6 +131,22 @@ test('without input, somebody is away; touching anything, back', async () => {
 	await page.close();
 });
 
+test('who only watches is nobody, and never away', async () => {
+	const page = await openBare(world.name('kim'));
+	const declared = await page.evaluate(async (url) => {
+		const { createClient } = await import('mosquitto-presence');
+		const away = (ms) => ({ idleAwayMs: ms, hiddenAwayMs: ms });
+		const watcher = createClient(url, away(1));
+		const agent = createClient(url, { role: 'agent', id: 'lee', ...away(1000) });
+		await new Promise((resolve) => agent.on('declared', resolve));
+		const found = [agent.declared, watcher.declared];
+		await Promise.all([agent.close(), watcher.close()]);
+		return found;
+	}, broker.url);
+	assert.deepEqual(declared, [{ status: 'away', note: '' }, null]);
+	await page.close();
+});
+
 test('typing is seen, and its end', async () => {
 	const [kim, lee] = [world.name('kim'), world.name('lee')];
 	const conversation = world.name('room');

@@ -70,9 +70,12 @@ class Idle:
             return None  # it took too long until they were there: they have left, as they should
         scripts = made.pop("evalsha", 0)
         # Each that is refreshed is looked at with one HMGET, and so is the node by each script.
-        wrong += max(0, self.online - (made.get("hmget", 0) - scripts))
-        return {"online": self.online, "scripts_s": scripts / took, "wrong": wrong,
-                "inner_s": sum(made.values()) / took, "made": made}
+        refreshed = made.get("hmget", 0) - scripts
+        leases = made.get("set", 0)
+        return {"online": self.online, "scripts_s": scripts / took, "leases_s": leases / took,
+                "refreshed": refreshed / max(1, scripts - leases),
+                "inner_s": sum(made.values()) / took,
+                "wrong": wrong + max(0, self.online - refreshed)}
 
 
 class Idles:

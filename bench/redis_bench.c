@@ -369,6 +369,11 @@ static void resync(uint32_t subjects)
 	int64_t begin_ms = boot_ms();
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]); /* it exists */
 	say_everything(store, subjects);
+	/* What was sent is in no queue, and may not have been carried out yet. */
+	for (int64_t until_ms = boot_ms() + 20000;
+		number(&server, "ZCARD presence:{0}:online:agent") < subjects &&
+		boot_ms() < until_ms;)
+		pause_ms(1);
 	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
 	double seconds = (double)(boot_ms() - begin_ms) / 1000;
 	double own = (double)(cpu[1].tv_sec - cpu[0].tv_sec) * 1e6 +

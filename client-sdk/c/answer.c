@@ -38,8 +38,7 @@ static void tell_done(struct presence_client *client, const struct pending *pend
 static bool fence_holds(const struct presence_client *client, enum presence_client_error error)
 {
 	return !error || error == PRESENCE_CLIENT_ECOMMAND ||
-		(error == PRESENCE_CLIENT_ETIMEDOUT && !client->answered &&
-			!client->unacknowledged &&
+		(error == PRESENCE_CLIENT_ETIMEDOUT && !client->answered && !client->sent &&
 			now_ms() - client->retained_ms >= client->timeout_ms);
 }
 

@@ -13,7 +13,7 @@ enum {
 
 static bool is_missing(const struct presence_client *client, const struct entry *entry)
 {
-	return entry->scope.wanted && !entry->confirmed && !entry->asked &&
+	return entry->scope.wanted && !entry->scope.refused && !entry->confirmed && !entry->asked &&
 		widest(client, entry->role, entry) == &entry->scope &&
 		entry->scope.fence <= client->fence_answered;
 }

@@ -185,6 +185,7 @@ int presence_client_create(
 	(void)pthread_cond_init(&made->subscribed, NULL);
 	made->pending_end = &made->pending;
 	made->outbox_end = &made->outbox;
+	made->sent_end = &made->sent;
 	made->notices_end = &made->notices;
 	made->wake_fd = -1;
 	made->fence_next = 1;

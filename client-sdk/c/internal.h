@@ -42,6 +42,7 @@ enum {
 struct scope {
 	bool wanted;
 	bool ready;     /* on this connection all that was retained has come once */
+	bool refused;   /* the broker does not let this client read it: nothing is known */
 	uint64_t fence; /* whose answer tells that of the last subscription */
 };
 
@@ -103,6 +104,7 @@ struct out {
 	struct out *next;
 	enum out_type type;
 	bool retain;
+	int mid; /* of a subscription that was sent */
 	size_t length;
 	const char *payload; /* behind topic */
 	char topic[];
@@ -181,8 +183,6 @@ struct presence_client {
 	uint64_t fence_next; /* what is subscribed to now is here when this one is answered */
 	uint64_t fence_answered;
 	bool fence_wanted, fence_pending;
-	unsigned unacknowledged; /* subscriptions */
-	uint8_t mids[65536 / 8]; /* their message ids */
 
 	uint64_t number;
 	struct pending *pending, **pending_end;
@@ -190,6 +190,7 @@ struct presence_client {
 
 	struct out *outbox, **outbox_end;
 	size_t outbox_count;
+	struct out *sent, **sent_end; /* subscriptions without an answer yet */
 	bool flushing, subscribing;
 	pthread_cond_t subscribed; /* no longer subscribing */
 	struct notice *notices, **notices_end;
@@ -214,6 +215,7 @@ int out_publish(
 	struct presence_client *client, const char *topic, const char *payload, bool retain);
 int out_subscribe(struct presence_client *client, const char *filter);
 int out_unsubscribe(struct presence_client *client, const char *filter);
+/* What waits, and what awaits its answer. */
 void out_clear(struct presence_client *client);
 void out_flush(struct presence_client *client); /* without the lock */
 
@@ -288,6 +290,7 @@ int watch_recheck(struct presence_client *client, struct role *role);
 /* Sends the one command whose answer tells that what was subscribed to before it is here. */
 int watch_send_fence(struct presence_client *client);
 void watch_fence_answered(struct presence_client *client, uint64_t fence);
+void watch_refused(struct presence_client *client, const char *filter);
 void watch_lost(struct presence_client *client);
 
 /* ask.c */
@@ -312,6 +315,11 @@ void typing_lost(struct presence_client *client);
 void typing_clear(struct presence_client *client);
 
 /* message.c */
+struct subject {
+	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1];
+};
+/* False: the topic is of no subject under base. */
+bool subject_read(const char *base, const char *topic, struct subject *subject);
 void record_heard(struct presence_client *client, const char *role, const char *id,
 	const struct presence_record *record, const char *node, bool plain);
 bool message_read(struct presence_client *client, const struct mosquitto_message *message);

@@ -7,11 +7,7 @@
 #include "wire/declaration.h"
 #include "wire/record.h"
 
-struct subject {
-	char role[PRESENCE_ID_MAX + 1], id[PRESENCE_ID_MAX + 1];
-};
-
-static bool read_subject(const char *base, const char *topic, struct subject *subject)
+bool subject_read(const char *base, const char *topic, struct subject *subject)
 {
 	size_t length = strlen(base);
 	if (!topic_under(topic, base) || !topic[length])
@@ -79,7 +75,7 @@ static bool heard_subject(struct presence_client *client, const struct mosquitto
 	struct subject subject;
 	const char *payload = message->payload;
 	size_t length = (size_t)message->payloadlen;
-	if (!read_subject(client->topic, message->topic, &subject))
+	if (!subject_read(client->topic, message->topic, &subject))
 		return false;
 	struct entry *entry = entry_find(client, subject.role, subject.id);
 	if (!widest(client, role_find(client, subject.role), entry))

@@ -52,41 +52,63 @@ static struct out *out_take(struct presence_client *client)
 	return out;
 }
 
+static void sent_add(struct presence_client *client, struct out *out)
+{
+	out->next = NULL;
+	*client->sent_end = out;
+	client->sent_end = &out->next;
+}
+
+/* Answers come in the order of questions: it is the first, or soon. */
+static struct out *sent_take(struct presence_client *client, int mid)
+{
+	struct out **link = &client->sent;
+	while (*link && (*link)->mid != mid)
+		link = &(*link)->next;
+	struct out *out = *link;
+	if (!out)
+		return NULL;
+	*link = out->next;
+	if (!out->next)
+		client->sent_end = link;
+	return out;
+}
+
 void out_clear(struct presence_client *client)
 {
 	for (struct out *out; (out = out_take(client));)
 		free(out);
+	for (struct out *out; client->sent && (out = sent_take(client, client->sent->mid));)
+		free(out);
 }
 
 /* All with QoS 0: what is sent again after the connection was lost would come too late. An error
- * here is the connection's, whose end will be told. Returns the message id of a subscription. */
-static int out_send(struct presence_client *client, const struct out *out)
+ * here is the connection's, whose end will be told. */
+static void out_send(struct presence_client *client, struct out *out)
 {
-	int mid = 0;
 	switch (out->type) {
 	case OUT_PUBLISH:
 		(void)mosquitto_publish(client->mosquitto, NULL, out->topic, (int)out->length,
 			out->payload, 0, out->retain);
 		break;
 	case OUT_SUBSCRIBE:
-		if (mosquitto_subscribe(client->mosquitto, &mid, out->topic, 0))
-			mid = 0;
+		if (mosquitto_subscribe(client->mosquitto, &out->mid, out->topic, 0))
+			out->mid = 0;
 		break;
 	case OUT_UNSUBSCRIBE:
 		(void)mosquitto_unsubscribe(client->mosquitto, NULL, out->topic);
 		break;
 	}
-	return mid;
 }
 
-static void note_mid(struct presence_client *client, int mid)
+static void out_done(struct presence_client *client, struct out *out)
 {
 	client->subscribing = false;
 	(void)pthread_cond_broadcast(&client->subscribed);
-	if (mid <= 0 || mid > UINT16_MAX)
-		return;
-	client->mids[mid / 8] |= (uint8_t)(1U << (mid % 8));
-	client->unacknowledged++;
+	if (out->mid && client->connected)
+		sent_add(client, out);
+	else
+		free(out);
 }
 
 void out_flush(struct presence_client *client)
@@ -98,27 +120,13 @@ void out_flush(struct presence_client *client)
 		for (struct out *out; (out = out_take(client));) {
 			client->subscribing = out->type == OUT_SUBSCRIBE;
 			pthread_mutex_unlock(&client->lock);
-			int mid = out_send(client, out);
-			free(out);
+			out_send(client, out);
 			client_enter(client);
-			note_mid(client, mid);
+			out_done(client, out);
 		}
 		client->flushing = false;
 	}
 	pthread_mutex_unlock(&client->lock);
-}
-
-static bool take_mid(struct presence_client *client, int mid)
-{
-	if (mid <= 0 || mid > UINT16_MAX)
-		return false;
-	uint8_t bit = (uint8_t)(1U << (mid % 8));
-	bool ours = client->mids[mid / 8] & bit;
-	if (!ours)
-		return false;
-	client->mids[mid / 8] &= (uint8_t)~bit;
-	client->unacknowledged--;
-	return true;
 }
 
 bool presence_client_on_subscribe(
@@ -129,10 +137,14 @@ bool presence_client_on_subscribe(
 	/* On a thread of its own the answer may be here before the question has its number. */
 	while (client->subscribing)
 		(void)pthread_cond_wait(&client->subscribed, &client->lock);
-	bool ours = take_mid(client, mid);
-	if (ours && (count < 1 || granted[0] >= REFUSED))
+	struct out *sent = sent_take(client, mid);
+	bool ours = sent != NULL;
+	if (ours && (count < 1 || granted[0] >= REFUSED)) {
+		watch_refused(client, sent->topic);
 		tell_problem(client, "subscribe",
 			"the broker does not let this client read what it watches");
+	}
+	free(sent);
 	client_leave(client, true);
 	return ours;
 }

@@ -54,9 +54,7 @@ void session_begin(struct presence_client *client)
 	client->declared.said = false;
 	client->heartbeat_due_ms = 0;
 	client->audit_due_ms = client->connected_ms + AUDIT_MS;
-	client->unacknowledged = 0;
-	for (size_t i = 0; i < sizeof(client->mids); i++)
-		client->mids[i] = 0;
+	out_clear(client);
 	tell_connection(client, PRESENCE_CLIENT_OK, "");
 	say_all(client);
 }

@@ -29,6 +29,7 @@ static int digest_filter(const char *role, char *out, size_t size)
 static void scope_begin(struct presence_client *client, struct scope *scope)
 {
 	scope->fence = client->fence_next;
+	scope->refused = false;
 	client->fence_wanted = true;
 }
 
@@ -161,16 +162,47 @@ int watch_send_fence(struct presence_client *client)
 	return err;
 }
 
+static struct scope *scope_of(struct presence_client *client, const char *filter)
+{
+	struct subject subject;
+	char other[PRESENCE_TOPIC_MAX];
+	if (subject_read(client->topic, filter, &subject)) {
+		struct entry *entry = entry_find(client, subject.role, subject.id);
+		return entry ? &entry->scope : NULL;
+	}
+	if (!role_filter(client, NULL, other, sizeof(other)) && !strcmp(filter, other))
+		return &client->everybody;
+	for (struct role *role = client->first_role; role; role = role->next)
+		if (!role_filter(client, role->name, other, sizeof(other)) &&
+			!strcmp(filter, other))
+			return &role->scope;
+	return NULL;
+}
+
+void watch_refused(struct presence_client *client, const char *filter)
+{
+	struct scope *scope = scope_of(client, filter);
+	if (!scope)
+		return;
+	scope->refused = true;
+	scope->ready = false;
+}
+
+static bool has_come(const struct presence_client *client, const struct scope *scope)
+{
+	return !scope->refused && scope->fence <= client->fence_answered;
+}
+
 static void settle(const struct presence_client *client, struct scope *scope)
 {
-	scope->ready |= scope->wanted && scope->fence <= client->fence_answered;
+	scope->ready |= scope->wanted && has_come(client, scope);
 }
 
 static void judge(struct presence_client *client, struct role *role)
 {
 	const struct scope *scope = widest(client, role, NULL);
 	settle(client, &role->scope);
-	if (scope && scope->fence <= client->fence_answered)
+	if (scope && has_come(client, scope))
 		digest_judge(client, role);
 }
 
@@ -188,8 +220,8 @@ static void sweep(struct presence_client *client, struct entry *entry, void *fai
 	settle(client, &entry->scope);
 	const struct scope *scope = widest(client, entry->role, entry);
 	bool stale = !entry->confirmed || (entry->plain && client->plugin_seen);
-	if (entry->has && stale && scope && scope->fence <= client->fence_answered &&
-		!may_be_cut(client, entry) && entry_forget(client, entry))
+	if (entry->has && stale && scope && has_come(client, scope) && !may_be_cut(client, entry) &&
+		entry_forget(client, entry))
 		*(bool *)failed = true;
 }
 
@@ -205,12 +237,6 @@ void watch_fence_answered(struct presence_client *client, uint64_t fence)
 	client->fence_wanted |= failed || ask_singles(client) == PRESENCE_CLIENT_ENOMEM;
 }
 
-static void lose(struct presence_client *client, struct entry *entry, void *context)
-{
-	(void)context;
-	entry_unconfirm(client, entry);
-}
-
 static void unready(struct presence_client *client, struct entry *entry, void *context)
 {
 	(void)client;
@@ -220,7 +246,6 @@ static void unready(struct presence_client *client, struct entry *entry, void *c
 
 void watch_lost(struct presence_client *client)
 {
-	entries_each(client, lose, NULL);
 	entries_each(client, unready, NULL);
 	client->everybody.ready = false;
 	for (struct role *role = client->first_role; role; role = role->next)

@@ -36,12 +36,17 @@ static void hear(struct fake *fake, const char *id, const char *status, int rev)
 	assert_true(fake_message(fake, topic, record, true));
 }
 
-static struct presence_client_record look(struct fake *fake, const char *id)
+static struct presence_client_record look_at(struct fake *fake, const char *role, const char *id)
 {
 	struct presence_client_record record;
 	struct presence_client_storage storage;
-	assert_int_equal(presence_client_lookup(fake->client, "agent", id, &record, &storage), 0);
+	assert_int_equal(presence_client_lookup(fake->client, role, id, &record, &storage), 0);
 	return record;
+}
+
+static struct presence_client_record look(struct fake *fake, const char *id)
+{
+	return look_at(fake, "agent", id);
 }
 
 static bool said(const struct fake *fake, int at, const char *command)
@@ -698,6 +703,61 @@ static void test_subscriptions(void **state)
 	fake_end(&fake);
 }
 
+/* An answer tells of what was subscribed to before its question, and of nothing later. */
+static void test_watched_meanwhile(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_watch(fake.client, "device", NULL), 0);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	assert_int_equal(look_at(&fake, "device", "d1").status, PRESENCE_CLIENT_UNKNOWN);
+	tick(&fake);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look_at(&fake, "device", "d1").status, PRESENCE_CLIENT_OFFLINE);
+	fake_end(&fake);
+}
+
+static void refuse(struct fake *fake, const char *filter)
+{
+	static const int refused = 128;
+	assert_true(presence_client_on_subscribe(
+		fake->client, fake_last(fake, 's', filter)->mid, 1, &refused));
+}
+
+/* Who may not be read is unknown, whatever else is answered. */
+static void test_not_let_in(void **state)
+{
+	(void)state;
+	static const int granted = 0;
+	struct fake fake;
+	fake_begin(&fake, false, 1);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "device", "d1"), 0);
+	presence_client_on_connect(fake.client, 0);
+	refuse(&fake, "presence/agent/+");
+	refuse(&fake, "presence/device/d1");
+	assert_int_equal(fake.problems, 1);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_int_equal(look_at(&fake, "device", "d1").status, PRESENCE_CLIENT_UNKNOWN);
+	assert_int_equal(count_said(&fake, "getPresence"), 1); /* that of the fence: no question */
+	/* With a new connection it may be otherwise. */
+	presence_client_on_disconnect(fake.client, 7);
+	fake_clear(&fake);
+	presence_client_on_connect(fake.client, 0);
+	assert_true(presence_client_on_subscribe(
+		fake.client, fake_last(&fake, 's', "presence/agent/+")->mid, 1, &granted));
+	refuse(&fake, "presence/device/d1");
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	assert_int_equal(look_at(&fake, "device", "d1").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -723,6 +783,8 @@ int main(void)
 		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_subscriptions),
+		cmocka_unit_test(test_watched_meanwhile),
+		cmocka_unit_test(test_not_let_in),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

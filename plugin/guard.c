@@ -296,10 +296,12 @@ int guard_message(struct plugin *plugin, const struct mosquitto_evt_message *mes
 		return MOSQ_ERR_SUCCESS;
 	note_bypass(plugin, message->client);
 	struct client *client = client_find(plugin, message->client);
-	bool own = client && client->token && is_own(plugin, message->client, message->topic);
+	bool own = client && is_own(plugin, message->client, message->topic);
+	/* Also before the loop has turned once: it is online only then. */
 	if (own)
 		client->wrote_own = true;
-	if (own && !declaration_read(message->payload, message->payloadlen, &declaration))
+	if (own && client->token &&
+		!declaration_read(message->payload, message->payloadlen, &declaration))
 		declare(plugin, client, &declaration);
 	else
 		refuse(plugin, message->client, message->topic);

@@ -183,7 +183,7 @@ int override_withdraw(
 	struct device *device = core->config.device_topics ? least_shown(core, subject) : NULL;
 	subject_evidence(core, subject, event->wall_ms);
 	subject->published_devices--;
-	subject->reason = (uint8_t)core->config.goodbye;
+	subject->reason = core->config.goodbye;
 	core->counts.transitions++;
 	subject_publish_again(core, subject, event, effects);
 	if (device) {

@@ -45,7 +45,7 @@ static void set_as_it_was(
 	}
 	subject->status = record->status & 3U;
 	subject->previous_status = record->previous & 3U;
-	subject->reason = (uint8_t)record->reason;
+	subject->reason = record->reason;
 	subject->source = record->source & 3U;
 	/* More than there can be are no number that an aggregate comes to. */
 	subject->published_devices = record->devices < UINT16_MAX ? (uint16_t)record->devices

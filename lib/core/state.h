@@ -4,6 +4,7 @@
 
 /* What the core remembers. Private to lib/core. */
 
+#include <assert.h>
 #include <string.h>
 
 #include "core/deadline.h"
@@ -21,7 +22,7 @@ enum {
 
 /* Objects live in core->pool and know each other by their 32-bit numbers there, 0 being none: half
  * the size of pointers. role_at() and its like make the pointer. Objects do not move. What follows
- * is laid out without holes: a device with its subject and session is 168 bytes and two names. */
+ * is laid out without holes: a device with its subject and session is 152 bytes and two names. */
 
 struct role {
 	uint32_t self, hash;
@@ -46,7 +47,7 @@ struct subject {
 	bool judge : 1; /* restored and not yet published in this boot */
 	bool unmatched : 1;
 	bool say_topic : 1; /* to be published again when the walk comes to it */
-	uint8_t reason;
+	enum presence_reason reason : 7;
 	char id[];
 };
 
@@ -91,6 +92,11 @@ struct session {
 	bool silent : 1;   /* live, but it left or stopped beating: as good as gone */
 	bool restored : 1; /* stands for one of an earlier boot: in no index */
 };
+
+static_assert(
+	offsetof(struct subject, id) + offsetof(struct device, name) + sizeof(struct session) <=
+		152,
+	"there are millions of them");
 
 struct override {
 	uint32_t self, subject;

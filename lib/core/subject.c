@@ -269,7 +269,7 @@ static void set_published(struct presence *core, struct subject *subject,
 		extras->published_until_ms = now->until_ms;
 	}
 	subject->published_devices = (uint16_t)now->devices;
-	subject->reason = (uint8_t)reason;
+	subject->reason = reason;
 	subject->source = now->source & 3U;
 	core->counts.transitions++;
 }

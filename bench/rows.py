@@ -101,7 +101,7 @@ def each(number, name, anchor, target, load, key, means, limit, why):
 
 
 PUBLISH, NAIVE, WILL, BARE, PRESENCE = "publish-only", "naive", "last will", "bare", "presence"
-EXAMPLE = "connection-state"
+EXAMPLE, ALONE = "connection-state", "presence without Redis"
 DEFAULT_TTL_S = 180  # redis_ttl
 STALLED = "Redis stands still"
 
@@ -153,14 +153,27 @@ BROKER_ROWS = [
     ratio("R5", "reset to watcher, p50", "1.0", 1.05, "paced", PRESENCE, PUBLISH,
           "abrupt_ms.p50", "The same for who is gone. Here without grace; with it the end is "
           "shown as much later. On 2.1, where the plugin reads last wills, an end without grace "
-          "waits for the broker's next tick, since the will gives it its reason: that wait is "
-          "what this row shows there, and in part R3; with grace it is in the grace.",
+          "waits until a client does something, or for the next tick, since a will would give it "
+          "its reason: that wait is what this row shows there, and the last ones of R3 wait up to "
+          "200 ms when nobody else does anything; with grace it is in the grace.",
           limit=1, why=SAME),
     ratio("R5", "reset to watcher, p99", "1.0", 1.25, "paced", PRESENCE, PUBLISH,
           "abrupt_ms.p99", "The same for the unlucky.", limit=1, why=SAME),
     ratio("", "CPU of a ping", "1", 0, "drop", PRESENCE, BARE, "held_us",
           "Idle devices cost what their pings cost the broker; presence should add nothing.",
           limit=1, why="nothing is to be done"),
+    # The worker and Redis want cores, too, which two do not have: what is the plugin's own?
+    ratio("R1", "CPU of a connect and its end, as fast as can be", "1", 1.15, "churn", ALONE,
+          PUBLISH, "all_us", "What R1 is where Redis has a core of its own.", limit=1.005,
+          why=TELLING),
+    ratio("R2", "connects a second", "1", 0.97, "drop", ALONE, PUBLISH, "up_s",
+          "What R2 is where Redis has a core of its own.", at_most=False, limit=1,
+          why="as many as with those who only publish"),
+    ratio("R3", "mass drop, ends a second", "1", 0.95, "drop", ALONE, PUBLISH, "down_s",
+          "What R3 is where Redis has a core of its own.", at_most=False, limit=1,
+          why="as many as with those who only publish"),
+    ratio("R4", "connect to watcher, p50", "1.0", 1.05, "paced", ALONE, PUBLISH,
+          "online_ms.p50", "What R4 is where Redis has a core of its own.", limit=1, why=SAME),
     each("R9", "scripts a change, mass drop", "0.004 to 1", 0.02, "drop", "redis.scripts",
          "Round trips to Redis: what decides how far away Redis may be. The larger the "
          "storm, the fuller the batches.", 1 / 256, "all batches full"),

@@ -2,12 +2,12 @@
 """Runs the benchmarks and prints what they say as Markdown; scripts/bench.sh builds and calls it.
 
 For each version of Mosquitto several brokers run at once: bare, with a plugin that only publishes,
-with one that waits for Redis in its callbacks, with Mosquitto's own example where there is one, and
-with presence and its Redis. Each in turn gets short slices of the same loads, in the order A B C D D
-C B A: what slows the machine down for a while slows all of them, and ratios within such a group can
-be believed where the figures themselves cannot. Clients that speak for themselves, with a last will,
-are one more; they use the bare broker. Then there is much retained (retained.py), nothing happens
-(idle.py), and there is no broker at all (core_bench, redis_bench).
+with one that waits for Redis in its callbacks, with Mosquitto's own example where there is one,
+with presence, and with presence and its Redis. Each in turn gets short slices of the same loads, in
+the order A B C D D C B A: what slows the machine down for a while slows all of them, and ratios
+within such a group can be believed where the figures themselves cannot. Clients that speak for
+themselves, with a last will, are one more; they use the bare broker. Then there is much retained
+(retained.py), nothing happens (idle.py), and there is no broker at all (core_bench, redis_bench).
 
 There is a time for all of it. What is slow because others use the machine gets fewer repetitions,
 then smaller sizes; the results say what was left out."""
@@ -26,7 +26,7 @@ from pathlib import Path
 from idle import Idles
 from report import Report
 from retained import Retained, make
-from rows import BARE, EXAMPLE, NAIVE, PRESENCE, PUBLISH, STALLED, WILL
+from rows import ALONE, BARE, EXAMPLE, NAIVE, PRESENCE, PUBLISH, STALLED, WILL
 from targets import EXAMPLE_PLUGIN, STANDSTILL_MS, Clock, Load, Outside, Target
 from servers import find_mosquitto  # noqa: E402  (targets says where it is)
 
@@ -79,7 +79,7 @@ class Field:
     def __init__(self, mosquitto, arguments, folder):
         self.mosquitto = mosquitto
         self.generator = arguments.build / "bench/broker_bench"
-        brokers = [BARE, PUBLISH, NAIVE, PRESENCE]
+        brokers = [BARE, PUBLISH, NAIVE, ALONE, PRESENCE]
         if mosquitto.knows_why and EXAMPLE_PLUGIN.exists():  # it needs events of 2.1
             brokers.insert(2, EXAMPLE)
         self.targets = {who: Target(who, mosquitto, arguments.build, folder / f"field-{who}")

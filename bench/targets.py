@@ -91,9 +91,10 @@ class Target:
                      f"plugin_opt_round_trips {NAIVE_ROUND_TRIPS}\n")
         if name == "connection-state":
             conf += f"plugin {EXAMPLE_PLUGIN}\n"
+        if name.startswith("presence"):
+            conf += PLUGIN.replace("{plugin}", plugin) + options
         if name == "presence":
-            conf += PLUGIN.replace("{plugin}", plugin)
-            conf += f"plugin_opt_redis_url {self.redis.url}\n" + options
+            conf += f"plugin_opt_redis_url {self.redis.url}\n"
         self.broker = Broker(mosquitto, folder / "broker", conf)
 
     def start(self):

@@ -60,8 +60,8 @@ static void declare(struct request *request, struct presence_event event)
 	int err = plugin_feed(request->plugin, event);
 	if (err == PRESENCE_ENOENT)
 		reply_error(request->replies,
-			"this device is down, as it left or stopped beating; send a heartbeat or "
-			"setStatus first");
+			"this device is down, as it left, declared offline or stopped beating; "
+			"send a heartbeat or setStatus first");
 	else if (err)
 		reply_problem(request, err);
 }

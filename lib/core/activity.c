@@ -121,7 +121,10 @@ int activity_note(
 	struct session *session = session_find(core, event->token);
 	if (!session || !session->live || session->silent)
 		return PRESENCE_ENOENT;
-	struct subject *subject = subject_at(core, device_at(core, session->device)->subject);
+	const struct device *device = device_at(core, session->device);
+	if (device->declared == PRESENCE_OFFLINE) /* down until it says otherwise */
+		return PRESENCE_ENOENT;
+	struct subject *subject = subject_at(core, device->subject);
 	struct activity *activity = activity_find(core, subject, event->conversation);
 	/* Whom nobody may see types for nobody. */
 	bool is_hidden = subject_is_hidden(core, subject);

@@ -158,6 +158,8 @@ int session_declare(
 		return PRESENCE_ENOMEM;
 	see(core, device, event);
 	set_declared(core, session, (uint8_t)event->status, note, event->now_ms);
+	if (event->status == PRESENCE_OFFLINE)
+		activity_end(core, subject_at(core, device->subject), event->token, event->now_ms);
 	device_settle(core, device_of(core, session), event, PRESENCE_REASON_APP, effects);
 	return PRESENCE_OK;
 }

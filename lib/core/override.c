@@ -207,6 +207,15 @@ static void tell_ended(
 	effect->override_rev = state_mint_rev(core, event->wall_ms);
 }
 
+/* By their revs; but what this broker said before its start is older than what it said since, even
+ * if its wall clock was ahead then. */
+static bool is_newer(const struct override *known, const struct presence_event *event)
+{
+	if (!known->restored && event->own)
+		return false;
+	return event->rev > known->rev;
+}
+
 int override_restore(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
@@ -219,7 +228,7 @@ int override_restore(
 	}
 	struct subject *subject = subject_find(core, event->role, event->id);
 	const struct override *known = subject ? subject_override(core, subject) : NULL;
-	if (known && known->rev >= event->rev)
+	if (known && !is_newer(known, event))
 		return PRESENCE_OK;
 	struct override *override = override_create(core, event);
 	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
@@ -228,6 +237,7 @@ int override_restore(
 		return err;
 	}
 	override->rev = event->rev;
+	override->restored = true;
 	int64_t previous_rev = subject->rev;
 	/* What is published of one that waits for its judgement already counts with this. */
 	if (subject->judge)

@@ -98,11 +98,13 @@ enum presence_event_type {
 	/* role, id: before it turns invisible, one of its devices goes, while several are there.
 	 * PRESENCE_ENOENT: they are not. */
 	PRESENCE_WITHDRAW,
-	PRESENCE_TICK,              /* the loop turns: settle at most one due deadline */
-	PRESENCE_RESTORED,          /* record, unmatched: what an earlier boot had published */
-	PRESENCE_RESTORED_DEVICE,   /* role, id, device, status, note, last_seen_ms: up then */
-	PRESENCE_RESTORED_OVERRIDE, /* role, id, override, note, until_ms, rev */
-	PRESENCE_FORGET,            /* role, id: if it is offline */
+	PRESENCE_TICK,            /* the loop turns: settle at most one due deadline */
+	PRESENCE_RESTORED,        /* record, unmatched: what an earlier boot had published */
+	PRESENCE_RESTORED_DEVICE, /* role, id, device, status, note, last_seen_ms: up then */
+	/* role, id, override, note, until_ms, rev; own: said through this broker, before whatever
+	 * was said in this boot. Other brokers' compare by rev. */
+	PRESENCE_RESTORED_OVERRIDE,
+	PRESENCE_FORGET, /* role, id: if it is offline */
 	/* role, id, targets: say it again; who is invisible would show by it, and does not. */
 	PRESENCE_ASSERT,
 	PRESENCE_RESYNC,   /* targets: say everything again */
@@ -134,6 +136,7 @@ struct presence_event {
 	int64_t interval_ms;
 	enum presence_override override;
 	int64_t until_ms; /* wall clock; 0: until it is cleared */
+	bool own;
 	const char *conversation;
 	enum presence_activity activity;
 	bool active;

@@ -103,6 +103,7 @@ struct override {
 	struct deadline due; /* when it expires */
 	int64_t until_ms, rev;
 	uint8_t what; /* enum presence_override */
+	bool restored;
 	char note[];
 };
 

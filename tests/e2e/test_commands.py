@@ -46,7 +46,8 @@ REPLIES = [
     ("agent", {"command": "typing", "conversation": "c/1", "kind": "recording", "active": False}, {}),
     ("agent", {"command": "leave"}, {}),
     ("agent", {"command": "typing", "conversation": "c1", "active": True},
-     "this device is down, as it left or stopped beating; send a heartbeat or setStatus first"),
+     "this device is down, as it left, declared offline or stopped beating; "
+     "send a heartbeat or setStatus first"),
     ("agent", {"command": "heartbeat"}, {}),
     ("agent", {"command": "setOverride", "status": "away", "note": "x", "ttl": 60}, {}),
     ("agent", {"command": "clearOverride"}, {}),

@@ -264,6 +264,7 @@ static struct presence_event take_event(struct rig *rig)
 	event.end = (enum presence_end)(what % (PRESENCE_END_UNKNOWN + 1));
 	event.status = (enum presence_status)(what % PRESENCE_STATUSES);
 	event.override = (enum presence_override)(what % (PRESENCE_OVERRIDE_INVISIBLE + 1));
+	event.own = what & 64;
 	event.note = notes[what / 8 % 4];
 	event.targets = what / 32;
 	event.interval_ms = what % 3 * 1500;

@@ -465,6 +465,7 @@ static void run_override(struct runner *runner, char *const words[], int count)
 			.note = value_of(words, count, "note"),
 			.until_ms = ttl_ms ? runner->now_ms + runner->wall_offset_ms + ttl_ms : 0,
 			.rev = number_of(words, count, "rev", 0),
+			.own = is_given(words, count, "own"),
 		});
 }
 

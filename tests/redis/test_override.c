@@ -275,9 +275,9 @@ static void write_down(char lines[LINES_MAX], const struct presence_event *event
 	char *end = lines + length;
 	size_t room = LINES_MAX - length;
 	if (event->type == PRESENCE_RESTORED_OVERRIDE)
-		(void)snprintf(end, room, "said %s %s %s %" PRId64 "\n", event->id,
+		(void)snprintf(end, room, "said %s %s %s %" PRId64 "%s\n", event->id,
 			presence_override_name(event->override), event->note ? event->note : "-",
-			event->until_ms);
+			event->until_ms, event->own ? "" : " elsewhere");
 	else if (event->type == PRESENCE_RESTORED)
 		(void)snprintf(end, room, "is %s %s\n", event->record.id,
 			presence_status_name(event->record.status));
@@ -328,7 +328,7 @@ static void test_restored(void **state)
 	overrides(&broker, "over", PRESENCE_OVERRIDE_DND, NULL, 1000);
 	overrides(&other, "busy", PRESENCE_OVERRIDE_DND, "call", 60000);
 	comes_back(&broker, 3, lines);
-	assert_true(line_of(lines, "said busy dnd call 1763769660000\n") >= 0);
+	assert_true(line_of(lines, "said busy dnd call 1763769660000 elsewhere\n") >= 0);
 	assert_true(line_of(lines, "said hushed invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "said hidden invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "said over dnd - 1763769601000\n") >= 0); /* its end is told */

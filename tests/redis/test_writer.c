@@ -221,7 +221,7 @@ static void test_formats(void **state)
 	assert_redis("ZRANGE", "online:agent 0 -1 WITHSCORES", "u%2F1 1763769600000");
 	assert_redis("SMEMBERS", "node:b1", "agent/u%2F1");
 	assert_redis("HGETALL", "nodes", "b1 1|0000000000000abc|1|1|up|1|host|0");
-	assert_redis("HGETALL", "meta", "format 1 partitions 1 gen 1 rev 1763769600000000");
+	assert_redis("HGETALL", "meta", "format 1 partitions 1 gen 1 epoch 1 rev 1763769600000000");
 	assert_redis("GET", "lease:b1", "0000000000000abc");
 	assert_redis("XLEN", "events", "3"); /* gen, node, set */
 	assert_true(atoll(ask("PTTL", "subject:agent/u%2F1")) > 170000);
@@ -384,6 +384,27 @@ static void test_rev(void **state)
 	driver_settle(&driver);
 	listen(&driver, &heard);
 	assert_int_equal(heard.rev, 9007199254740001);
+	driver_stop(&driver);
+}
+
+/* What an earlier boot had up is told of as such, though nothing says any more that there was one.
+ */
+static void test_nodes_lost(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	up(&driver, "u1", "a");
+	driver_settle(&driver);
+	driver_stop(&driver);
+	server_do(&server, "DEL presence:{0}:nodes");
+	begin(&driver, "b1", 2);
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_int_equal(heard.restored, 1);
+	assert_int_equal(heard.devices, 1);
+	assert_redis("HGET", "nodes b1", "1|0000000000000002|2|0|up|1|host|0");
 	driver_stop(&driver);
 }
 
@@ -994,6 +1015,7 @@ int main(void)
 		TEST(test_moved),
 		TEST(test_moved_wrong_type),
 		TEST(test_rev),
+		TEST(test_nodes_lost),
 		TEST(test_wrong_type),
 		TEST(test_sweep_not_answered),
 		TEST(test_sweep_wrong_type),

@@ -219,6 +219,7 @@ static void snapshot_override(struct script *script, const char *name)
 	(void)reply_add(row, reply_of_text(o.note));
 	add_number(row, o.till);
 	add_number(row, o.rev);
+	(void)reply_add(row, reply_of_number(!strcmp(o.node, script->node)));
 	(void)reply_add(script->redis->reply, row);
 }
 

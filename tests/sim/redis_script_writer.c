@@ -56,11 +56,14 @@ static void judge(const struct script *script, struct registration *r)
 	r->mark = r->ours && !r->lost ? before->mark : script->acked;
 }
 
-static int64_t epoch_mint(const struct script *script)
+static int64_t epoch_mint(const struct script *script, const char *meta)
 {
 	char nodes[NAME_MAX_BYTES];
 	struct holder holder;
 	int64_t epoch = script->epoch;
+	const char *minted = hget(script->redis, meta, "epoch");
+	if (minted && strtoll(minted, NULL, 10) > epoch)
+		epoch = strtoll(minted, NULL, 10);
 	key_name(script, nodes, "nodes", "");
 	const struct redis_key *all = key_of(script->redis, nodes);
 	for (size_t i = 0; all && i < all->count; i++) {
@@ -115,11 +118,12 @@ void script_register(struct script *script)
 	if (is_held(script, &r, lease))
 		return;
 	judge(script, &r);
-	script->epoch = epoch_mint(script);
+	script->epoch = epoch_mint(script, meta);
 	if (r.bare)
 		hdel(script->redis, meta, "overrides");
 	if (r.lost || r.bare || r.stored_gen == 0)
 		gen_begin(script, meta, &r);
+	hset_number(script->redis, meta, "epoch", script->epoch);
 	take(script, lease, &r);
 	answer(script, "OK");
 	answer_number(script, script->epoch);

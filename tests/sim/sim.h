@@ -97,6 +97,7 @@ struct true_subject {
 	int64_t up_ms;     /* when one of its clients was last up */
 	int64_t repeat_ms; /* about then it may be published unchanged */
 	bool may_be_left;  /* Redis lost it, and the broker that knew better is over */
+	bool is_unwritten; /* the state file knew nothing of what stood there at the start */
 	int restored;      /* how often in this boot its past became known */
 };
 

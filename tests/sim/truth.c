@@ -183,6 +183,7 @@ void truth_started(struct world *world)
 		truth->shown[i].is_of_boot = truth->shown[i].is_foreign = false;
 		truth->subjects[i].repeat_ms = INT64_MAX / 2;
 		truth->subjects[i].restored = 0;
+		truth->subjects[i].is_unwritten = truth->shown[i].is_there && !file_has(world, i);
 		truth->typing[i] = 0;
 	}
 }
@@ -421,9 +422,10 @@ static bool is_gone_long(const struct world *world, int subject)
 static bool is_ours(const struct world *world, int subject)
 {
 	const struct shown *shown = &world->truth.shown[subject];
-	if (shown->is_of_boot || world->settings.has_file)
+	const struct true_subject *who = &world->truth.subjects[subject];
+	if (shown->is_of_boot || (world->settings.has_file && !who->is_unwritten))
 		return true;
-	return world->settings.has_redis && !world->truth.subjects[subject].may_be_left;
+	return world->settings.has_redis && !who->may_be_left;
 }
 
 static void check_subject(struct world *world, int subject)
@@ -769,6 +771,8 @@ static void check_file(struct world *world, int subject)
 	const struct shown *shown = &world->truth.shown[subject];
 	const struct presence_record *kept = file_record(world, subject);
 	bool is_online = shown->is_there && shown->record.status != PRESENCE_OFFLINE;
+	if (!is_ours(world, subject))
+		return;
 	if (is_calm(world, subject) && is_online != (kept && kept->status != PRESENCE_OFFLINE))
 		sim_fail(world, "the state file has %s as %s, and it is shown as %s",
 			sim_subjects[subject].name,

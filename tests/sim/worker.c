@@ -423,6 +423,7 @@ static void file_load(struct file_model *file)
 			.note = at->note[0] ? at->note : NULL,
 			.until_ms = at->until_ms,
 			.rev = at->rev,
+			.own = true,
 			.unmatched = !strcmp(at->role, "client") };
 		if (at->is_there)
 			(void)mailbox_post_event(file->box, &event);

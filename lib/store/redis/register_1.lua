@@ -9,7 +9,7 @@ local take, partitions = ARGV[7] == '1', ARGV[9]
 local wrong = shared_types()
 if wrong then return wrong end
 local meta = redis.call('HMGET', base .. 'meta', 'format', 'partitions', 'gen', 'rev',
-	'overrides')
+	'overrides', 'epoch')
 if (meta[1] and meta[1] ~= '1') or (meta[2] and meta[2] ~= partitions) then
 	return { 'MISMATCH', meta[1] or '', meta[2] or '' }
 end
@@ -34,6 +34,8 @@ local lost = known and (not before or stored_gen < gen or
 local resync = lost or (known and (bare or not ours or stored_gen > gen)) or
 	(ours and before.state == 'resync' and before.epoch >= epoch)
 local mark = (ours and not lost) and before.mark or acked
+-- Should `nodes` be lost and the rest not, what an earlier boot left is older still.
+epoch = math.max(epoch, tonumber(meta[6] or '0'))
 for _, value in ipairs(redis.call('HVALS', base .. 'nodes')) do
 	local h = holder_read(value)
 	if h and h.epoch > epoch then epoch = h.epoch end
@@ -47,6 +49,7 @@ if lost or bare or stored_gen == 0 then
 	redis.call('XADD', events, 'MAXLEN', '~', ARGV[10], '*', 't', 'gen', 'node', node,
 		'gen', text[stored_gen])
 end
+redis.call('HSET', KEYS[1], 'epoch', text[epoch])
 holder_set({ boot = boot, epoch = epoch, mark = mark, state = resync and 'resync' or 'up', pid = ARGV[11],
 	host = ARGV[12], version = ARGV[13] })
 redis.call('SET', lease, boot, 'PX', ARGV[8])

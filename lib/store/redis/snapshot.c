@@ -9,7 +9,7 @@
 
 enum { PAGE = 64, HEAD = 3 };
 enum { ROW_NAME, ROW_RECORD, ROW_DEVICES };
-enum { ROW_OVERRIDE = 1, ROW_NOTE, ROW_UNTIL, ROW_REV };
+enum { ROW_OVERRIDE = 1, ROW_NOTE, ROW_UNTIL, ROW_REV, ROW_OWN };
 enum { DEVICE_FIELD, DEVICE_LAST_SEEN, DEVICE_RANK, DEVICE_NOTE, DEVICE_FIELDS };
 /* As snapshot_1.lua's RECORD. */
 enum { STATUS, PREVIOUS, REASON, SOURCE, DEVICES, SINCE, LAST_SEEN, REV, NOTE, UNTIL };
@@ -94,6 +94,7 @@ static bool post_override(
 		.note = note_at(row, ROW_NOTE),
 		.until_ms = positive_at(row, ROW_UNTIL),
 		.rev = positive_at(row, ROW_REV),
+		.own = redis_number_at(row, ROW_OWN) == 1,
 		.unmatched = !strcmp(role, "client"),
 	};
 	if (presence_override_parse(redis_text_at(row, ROW_OVERRIDE), &event.override))

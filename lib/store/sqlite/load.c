@@ -117,6 +117,7 @@ static bool override_of(sqlite3_stmt *row, struct presence_event *event)
 		.note = note_of(row, OVERRIDE_NOTE),
 		.until_ms = sqlite3_column_int64(row, OVERRIDE_UNTIL),
 		.rev = sqlite3_column_int64(row, OVERRIDE_REV),
+		.own = true,
 	};
 	event->unmatched = !strcmp(event->role, "client");
 	return topic_id_valid(event->role) && topic_id_valid(event->id) &&

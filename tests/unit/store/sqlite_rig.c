@@ -132,10 +132,10 @@ static void describe_event(char *line, size_t size, const struct presence_event 
 	else if (event->type == PRESENCE_RESTORED_DEVICE)
 		describe_device(line, size, event);
 	else if (event->type == PRESENCE_RESTORED_OVERRIDE)
-		(void)snprintf(line, size, "said %s/%s %s %s %lld %lld%s", event->role, event->id,
+		(void)snprintf(line, size, "said %s/%s %s %s %lld %lld%s%s", event->role, event->id,
 			presence_override_name(event->override), event->note ? event->note : "-",
 			(long long)event->until_ms, (long long)event->rev,
-			event->unmatched ? " unmatched" : "");
+			event->unmatched ? " unmatched" : "", event->own ? "" : " elsewhere");
 	else if (event->type == PRESENCE_RESYNC)
 		(void)snprintf(line, size, "say again %u", event->targets);
 	else

@@ -1,7 +1,8 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- The first word on a connection: mints a higher epoch, so that whatever an abandoned connection
 -- still has under way does nothing when it runs.
--- ARGV[3] the epoch and [4] the gen this boot knows (0: none yet), [7] 1 = may take a live lease, [8] lease ms, [9] partitions, [10] stream length,
+-- ARGV[3] the epoch and [4] the gen this boot knows (0: none yet), [7] 1 = may take a live lease,
+-- [8] lease ms, [9] partitions, [10] stream length,
 -- [11] pid, [12] host, [13] version.
 -- OK, epoch, gen, mark, 1 = Redis lost what we wrote, 1 = say everything again, meta.rev, and who
 -- held the node before: boot, host, pid

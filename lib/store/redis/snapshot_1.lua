@@ -3,9 +3,9 @@
 -- had, page by page.
 -- ARGV[7] the first epoch of this boot, [8] cursor, [9] about how many.
 -- OK, next cursor ('0': done), meta.rev, then for each override, even if its time is over, for the
--- broker to say so: name, status, note, until, rev, 1 = this node said it; for each subject: name, the record's fields in the
--- order of RECORD ('' for none; an empty list: nothing is published), and a list of field, last_seen,
--- rank, note of each device an earlier boot had up.
+-- broker to say so: name, status, note, until, rev, 1 if this node said it; for each subject: name, the
+-- record's fields in the order of RECORD ('' for none; an empty list: nothing is published), and a list
+-- of field, last_seen, rank, note of each device an earlier boot had up.
 local RECORD = { 'status', 'previous', 'reason', 'source', 'devices', 'since', 'last_seen', 'rev',
 	'note', 'until' }
 local stop = fence()

@@ -42,6 +42,16 @@ static bool fence_holds(const struct presence_client *client, enum presence_clie
 			now_ms() - client->retained_ms >= client->timeout_ms);
 }
 
+/* A broker that has just started may still have last wills where records will be, so they were
+ * passed over. If no plugin is there any more, they are what there is, and are asked for again. */
+static void await_no_plugin(struct presence_client *client)
+{
+	if (!client->plugin_awaited || client->plugin_seen)
+		return;
+	client->plugin_awaited = false;
+	client->say_again = true;
+}
+
 static void finish(struct presence_client *client, struct pending *pending,
 	enum presence_client_error error, const char *words, const char *data)
 {
@@ -54,7 +64,9 @@ static void finish(struct presence_client *client, struct pending *pending,
 		/* Where that is a heartbeat, nobody being tracked is worth a word. */
 		if (error == PRESENCE_CLIENT_ECOMMAND)
 			tell_problem(client, pending->command, words);
-		if (fence_holds(client, error))
+		if (error == PRESENCE_CLIENT_ETIMEDOUT)
+			await_no_plugin(client);
+		if (fence_holds(client, error) && !client->say_again)
 			watch_fence_answered(client, pending->fence);
 		else
 			client->fence_wanted = true;

@@ -163,6 +163,7 @@ struct presence_client {
 	/* The rest with the lock held. */
 	bool connected, ended, leaving, problem_told;
 	bool plugin_seen, answered;        /* on this connection: records or digests; commands */
+	bool plugin_awaited;               /* there was one on the last connection */
 	int64_t connected_ms, retained_ms; /* monotonic; when the last retained record came */
 	int64_t heard_ms;                  /* wall clock */
 	unsigned attempts;

@@ -83,7 +83,8 @@ static bool heard_subject(struct presence_client *client, const struct mosquitto
 	if (message->retain)
 		client->retained_ms = now_ms();
 	if (length) {
-		if (!read_record(client, &subject, payload, length) && !client->plugin_seen)
+		if (!read_record(client, &subject, payload, length) && !client->plugin_seen &&
+			!client->plugin_awaited)
 			read_plain(client, &subject, payload, length);
 	} else if (entry) {
 		(void)entry_forget(client, entry); /* without memory, the digest will tell */

@@ -46,6 +46,7 @@ void session_begin(struct presence_client *client)
 {
 	client->connected = true;
 	client->ended = client->leaving = client->problem_told = false;
+	client->plugin_awaited |= client->plugin_seen;
 	client->plugin_seen = client->answered = false;
 	client->connected_ms = now_ms();
 	client->retained_ms = client->connected_ms;

@@ -254,6 +254,10 @@ def test_a_restart_of_the_broker(make_world, program, number):
     one.do("watch", "agent", "-")
     program(world, "own", other, "d", RETRY)
     one.wait(f"transition {other} unknown online")
+    # Without a digest, which comes every 10 s, who is not told of after the start is gone.
+    if number == signal.SIGTERM:
+        poll(lambda: json.loads(world.stats().get("digest/agent", "{}")).get("count", 0) >= 2,
+             PATIENCE, "a digest of both")
     at = one.mark()
     world.restart(number)
     one.wait(f"connection {ELOST} ", at)

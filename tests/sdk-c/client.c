@@ -721,6 +721,29 @@ static void test_watched_meanwhile(void **state)
 	fake_end(&fake);
 }
 
+/* A broker with the plugin that has just started may still have a last will where the record will
+ * be: it is passed over, until it shows that the plugin is gone. */
+static void test_a_will_before_the_record(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 1);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	presence_client_on_connect(fake.client, 0);
+	hear(&fake, "u1", "online", 5);
+	presence_client_on_disconnect(fake.client, 7);
+	fake_clear(&fake);
+	presence_client_on_connect(fake.client, 0);
+	assert_true(fake_message(&fake, "presence/agent/u1", "offline", true));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	assert_int_equal(fake.told_count, 0);
+	for (int i = 0; i < 5000 && fake_count(&fake, 's', "presence/agent/+") < 2; i++)
+		tick(&fake);
+	assert_true(fake_message(&fake, "presence/agent/u1", "offline", true));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	fake_end(&fake);
+}
+
 static void refuse(struct fake *fake, const char *filter)
 {
 	static const int refused = 128;
@@ -785,6 +808,7 @@ int main(void)
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_watched_meanwhile),
 		cmocka_unit_test(test_not_let_in),
+		cmocka_unit_test(test_a_will_before_the_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

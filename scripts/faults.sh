@@ -29,7 +29,7 @@ more=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	-h | --help) usage && exit ;;
-	--minutes | --crowd) more+=("$1" "$2") && shift ;;
+	--minutes | --crowd) more+=("$1=$2") && shift ;;
 	--only-long) only=(-k test_a_million_transitions) ;;
 	--broker) broker=$2 && shift ;;
 	--seed) export PRESENCE_FAULT_SEED=$2 && shift ;;

@@ -32,8 +32,10 @@ void pool_finish(struct pool *pool);
 /* The object taken as number; NULL for 0. */
 static inline void *pool_at(const struct pool *pool, uint32_t number)
 {
-	return pool->chunks[number / POOL_CHUNK_UNITS] +
-		(size_t)(number % POOL_CHUNK_UNITS) * POOL_UNIT;
+	uintptr_t chunk = (uintptr_t)pool->chunks[number / POOL_CHUNK_UNITS];
+	/* There is no chunk for 0, and C has no NULL + 0. NOLINTNEXTLINE(performance-no-int-to-ptr)
+	 */
+	return (void *)(chunk + (uintptr_t)(number % POOL_CHUNK_UNITS) * POOL_UNIT);
 }
 
 /* size bytes of zeros, known by the number from now on. 0: out of memory, or more than

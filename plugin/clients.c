@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/siphash.h"
 #include "plugin/guard.h"
 
 enum { REASON_NONE = -1 };
@@ -29,19 +30,20 @@ static enum presence_end end_of(const struct client *client, int reason)
 	}
 }
 
-static uint64_t hash_of(const struct plugin *plugin, const struct mosquitto *pointer)
+/* Nobody chooses a pointer. */
+static uint64_t hash_of(const struct mosquitto *pointer)
 {
-	uint64_t hash = ((uint64_t)(uintptr_t)pointer ^ plugin->pointer_key) * 0x9e3779b97f4a7c15;
+	uint64_t hash = (uint64_t)(uintptr_t)pointer * 0x9e3779b97f4a7c15;
 	return hash ^ hash >> 32;
 }
 
-/* FNV-1a. Nothing else is compared: what is done with a client id, the broker does. */
+/* Nothing else is compared: what is done with a client id, the broker does. */
 static uint64_t hash_of_id(const struct plugin *plugin, const char *client_id)
 {
-	uint64_t hash = 0xcbf29ce484222325 ^ plugin->pointer_key;
-	for (; *client_id; client_id++)
-		hash = (hash ^ (unsigned char)*client_id) * 0x100000001b3;
-	return hash ^ hash >> 32;
+	struct siphash hash;
+	siphash_init(&hash, plugin->hash_key);
+	siphash_update(&hash, client_id, strlen(client_id));
+	return siphash_finish(&hash);
 }
 
 static bool any_matches(const struct table_node *node, const void *unused)
@@ -66,7 +68,7 @@ static bool pointer_matches(const struct table_node *node, const void *pointer)
 struct client *client_find(const struct plugin *plugin, const struct mosquitto *pointer)
 {
 	struct table_node *node = table_find(
-		&plugin->clients, hash_of(plugin, pointer), pointer_matches, pointer);
+		&plugin->clients, hash_of(pointer), pointer_matches, pointer);
 	return node ? TABLE_ENTRY(node, struct client, by_pointer) : NULL;
 }
 
@@ -99,7 +101,6 @@ static void link_pending(struct plugin *plugin, struct client *client)
 
 int clients_init(struct plugin *plugin)
 {
-	plugin->pointer_key = (uint64_t)(uintptr_t)plugin ^ (uint64_t)clock_now_us();
 	return table_init(&plugin->clients) || table_init(&plugin->clients_by_id) ? PRESENCE_ENOMEM
 										  : PRESENCE_OK;
 }
@@ -125,7 +126,7 @@ static struct client *client_add(struct plugin *plugin, struct mosquitto *pointe
 	}
 	client->pointer = pointer;
 	client->tick = plugin->ticks;
-	client->by_pointer.hash = hash_of(plugin, pointer);
+	client->by_pointer.hash = hash_of(pointer);
 	table_insert(&plugin->clients, &client->by_pointer);
 	return client;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "plugin/plugin.h"
@@ -106,8 +105,7 @@ void config_of_core(const struct plugin *plugin, struct presence_config *config)
 		config->refresh_ms = options->redis_ttl_ms / 3;
 	else if (options->state_file)
 		config->refresh_ms = SQLITE_REFRESH_MS;
-	if (getrandom(config->hash_key, sizeof(config->hash_key), 0) < 0)
-		log_line(LOG_WARNING, "no random key for the tables: %s", strerror(errno));
+	memcpy(config->hash_key, plugin->hash_key, sizeof(config->hash_key));
 }
 
 void config_apply(struct plugin *plugin)

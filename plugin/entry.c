@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
 /* What the broker calls: three functions. */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "plugin/guard.h"
 #include "plugin/hooks.h"
@@ -73,6 +75,8 @@ static struct plugin *plugin_create(
 	plugin->opts = opts;
 	plugin->opt_count = opt_count;
 	plugin->init_ms = clock_now_ms();
+	if (getrandom(plugin->hash_key, sizeof(plugin->hash_key), 0) < 0)
+		log_line(LOG_WARNING, "no random key for the tables: %s", strerror(errno));
 	config_of_core(plugin, &config);
 	plugin->core = presence_create(&config, plugin->init_ms);
 	if (!plugin->core || clients_init(plugin) || digests_init(plugin) || sys_init(plugin)) {

@@ -53,6 +53,7 @@ struct plugin {
 	size_t store_count;
 	struct store *redis;        /* one of them, or NULL */
 	bool is_2_1;                /* the broker has CONNECT */
+	uint8_t hash_key[16];       /* random, of all tables: ids come from strangers */
 	struct load *loads;         /* entry.c: one each time the broker has loaded us */
 	struct mosquitto_opt *opts; /* the broker's, as long as we are loaded */
 	int opt_count;
@@ -61,7 +62,6 @@ struct plugin {
 	struct table clients, clients_by_id; /* struct client */
 	struct client *pending_first, *pending_last;
 	uint64_t last_token;
-	uint64_t pointer_key;
 	/* Whose clients wrote on their own topic: hashes of client ids, each in its place until
 	 * another takes it. Who is missing has a record that is not repaired after his will. */
 	uint64_t writers[WRITERS];

@@ -115,9 +115,10 @@ class Observer:
             return len(self.seen)
 
     def since(self, mark, subject=None):
-        with self.condition:
-            found = self.seen[mark:]
-        return [one for one in found if subject is None or one.topic == topic_of(subject)]
+        """All that the broker has sent since mark, or until it went; subject: of one."""
+        end = len(self.seen) if self.ended else self.mark()
+        return [one for one in self.seen[mark:end]
+                if subject is None or one.topic == topic_of(subject)]
 
     def wait_for(self, predicate, what, seconds=PATIENCE, mark=0):
         """The first message since mark for which predicate holds."""

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from control import ADMIN, ask
 from world import GRACE_MS, RECORD_KEYS, topic_of
 
 WAYS = list(itertools.product([4, 5], [False, True]))  # protocol version, WebSocket
@@ -73,6 +74,21 @@ def test_back_in_time_nobody_notices(world, end):
     world.wait_grace_over()
     for subject, _ in subjects:
         assert not world.observer.since(mark, subject)
+
+
+def test_without_grace_ends_are_told_in_their_order(make_control):
+    """Also where a lost connection waits for its last will, and a goodbye waits for nothing."""
+    world = make_control({"grace": "0s"})
+    admin = world.connect("control:panel", **ADMIN)
+    for _ in range(10):
+        (lost, lost_client), (left, left_client) = world.agent(), world.agent()
+        sessions, mark = ask(admin, "getStats")["sessions"], world.observer.mark()
+        lost_client.rst()
+        assert any(ask(admin, "getStats")["sessions"] < sessions for _ in range(10000))
+        left_client.disconnect()
+        revs = [world.observer.wait(subject, "offline", mark).record["rev"]
+                for subject in (lost, left)]
+        assert revs == sorted(revs)
 
 
 def test_back_too_late_is_offline_and_online_again(world):

@@ -5,15 +5,15 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
+
+#include "orders.h"
 
 /* How often the plugin has asked; from which time to before which it gets nothing; how often it
  * got nothing. */
@@ -32,13 +32,7 @@ static _Thread_local bool is_looking;
 
 __attribute__((constructor)) static void begin(void)
 {
-	const char *path = getenv("PRESENCE_MALLOC");
-	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	if (fd < 0)
-		return;
-	void *at = mmap(NULL, sizeof(struct orders), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	(void)close(fd); /* the map stays */
-	orders = at == MAP_FAILED ? NULL : at;
+	orders = orders_map("PRESENCE_MALLOC", sizeof(*orders));
 }
 
 static int look_at(struct dl_phdr_info *info, size_t size, void *context)

@@ -5,17 +5,17 @@
  * PRESENCE_HANG. */
 
 #define _GNU_SOURCE
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "orders.h"
 
 enum { NAP_NS = 5000000 };
 
@@ -28,13 +28,7 @@ static struct orders *orders;
 
 __attribute__((constructor)) static void begin(void)
 {
-	const char *path = getenv("PRESENCE_HANG");
-	int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
-	if (fd < 0)
-		return;
-	void *at = mmap(NULL, sizeof(struct orders), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	(void)close(fd); /* the map stays */
-	orders = at == MAP_FAILED ? NULL : at;
+	orders = orders_map("PRESENCE_HANG", sizeof(*orders));
 }
 
 static void hang_if_told(void)

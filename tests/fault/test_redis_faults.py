@@ -171,28 +171,26 @@ def slow(story):
     story.proxy.heal()
 
 
-@fault("C18", log="does not answer")
-def replies_lost(story):
-    story.proxy.silent = {DOWN}
+def silent(story, ways):
+    story.proxy.silent = ways
     story.busy(5)
     yield
     story.proxy.heal()
+
+
+@fault("C18", log="does not answer")
+def replies_lost(story):
+    yield from silent(story, {DOWN})
 
 
 @fault("C18", log="does not answer")
 def commands_lost(story):
-    story.proxy.silent = {UP}
-    story.busy(5)
-    yield
-    story.proxy.heal()
+    yield from silent(story, {UP})
 
 
 @fault("C18", log="does not answer")
 def both_lost(story):
-    story.proxy.silent = {UP, DOWN}
-    story.busy(5)
-    yield
-    story.proxy.heal()
+    yield from silent(story, {UP, DOWN})
 
 
 @fault("C2 F10", short=True)

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "driver.h"
+#include "redis_load.h"
 #include "redis_plain.h"
-#include "store/store.h"
+#include "redis_resync.h"
 
 enum {
 	BATCH_MAX = 256,
@@ -22,11 +22,7 @@ enum {
 	SLICES = 5,   /* of each kind; the median counts */
 	GROUPED = 10000,
 	SIZES_MAX = 8,
-	QUEUE_MAX = 65536,
-	FAR_MS = 3600000,
 };
-
-enum kind { CONNECT, LEAVE, REFRESH, KINDS };
 
 struct pair {
 	struct server ours, plain;
@@ -39,24 +35,6 @@ struct cost {
 	double ours_us, plain_us, ratio, bytes;
 };
 
-static void fail(const char *what)
-{
-	(void)fprintf(stderr, "redis_bench: %s\n", what);
-	exit(1);
-}
-
-static double cpu_us(const struct server *server)
-{
-	char path[64];
-	unsigned long long ns = 0;
-	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/schedstat", server->pid, server->pid);
-	FILE *file = fopen(path, "r");
-	if (!file || fscanf(file, "%llu", &ns) != 1)
-		fail("no schedstat: a kernel without CONFIG_SCHED_INFO");
-	(void)fclose(file);
-	return (double)ns / 1000;
-}
-
 static double info(struct server *server, const char *section, const char *name)
 {
 	redisReply *reply = server_ask(server, "INFO %s", section);
@@ -64,40 +42,6 @@ static double info(struct server *server, const char *section, const char *name)
 	double value = at ? strtod(at + strlen(name), NULL) : 0;
 	freeReplyObject(reply);
 	return value;
-}
-
-static double number(struct server *server, const char *command)
-{
-	char text[32];
-	return strtod(server_text(server, text, sizeof(text), command), NULL);
-}
-
-/* ---- load ---- */
-
-static void write_id(char id[32], uint32_t subject)
-{
-	(void)snprintf(id, 32, "user-%07" PRIu32, subject);
-}
-
-static struct presence_effect effect_of(const char *id, enum kind kind, int64_t wall_ms)
-{
-	bool up = kind != LEAVE;
-	return (struct presence_effect){
-		.type = kind == REFRESH ? PRESENCE_REFRESH : PRESENCE_STORE,
-		.record = { .role = "agent",
-			.id = id,
-			.status = up ? PRESENCE_ONLINE : PRESENCE_OFFLINE,
-			.previous = up ? PRESENCE_OFFLINE : PRESENCE_ONLINE,
-			.reason = PRESENCE_REASON_CONNECT,
-			.devices = up,
-			.since_ms = wall_ms,
-			.last_seen_ms = wall_ms,
-			.rev = wall_ms * 1000 },
-		.device = "web",
-		.rank = up ? PRESENCE_ONLINE : PRESENCE_OFFLINE,
-		.device_last_seen_ms = wall_ms,
-		.retain_ms = up ? 0 : FAR_MS,
-	};
 }
 
 static void write_ours(struct pair *pair, enum kind kind, const char (*ids)[32], int count)
@@ -275,116 +219,6 @@ static void by_size(const uint32_t sizes[], size_t count)
 		(void)fflush(stdout);
 	}
 	close_pair(&pair);
-}
-
-/* ---- everything again ---- */
-
-static int64_t boot_ms(void)
-{
-	struct timespec now = { 0 };
-	(void)clock_gettime(CLOCK_BOOTTIME, &now); /* it exists */
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void pause_ms(int ms)
-{
-	const struct timespec pause = { .tv_nsec = ms * 1000000L };
-	(void)nanosleep(&pause, NULL);
-}
-
-static uint64_t queue_of(struct store *store)
-{
-	struct store_stats stats;
-	store_get_stats(store, boot_ms(), &stats);
-	return stats.queue;
-}
-
-/* Until the worker asks for everything, or with ready until it writes. */
-static void wait_for_worker(struct store *store, bool ready)
-{
-	int64_t give_up_ms = boot_ms() + 20000;
-	for (bool found = false; !found; pause_ms(1)) {
-		struct store_stats stats;
-		struct store_message *message;
-		store_get_stats(store, boot_ms(), &stats);
-		store_beat(store, boot_ms());
-		found = ready && stats.state == STORE_READY && stats.epoch;
-		while ((message = store_take_message(store))) {
-			if (!ready && message->type == STORE_MESSAGE_EVENT &&
-				message->event.type == PRESENCE_RESYNC)
-				found = true;
-			store_message_destroy(message);
-		}
-		if (boot_ms() > give_up_ms)
-			fail("the worker does not come");
-	}
-}
-
-static void say_everything(struct store *store, uint32_t subjects)
-{
-	char id[32];
-	for (uint32_t i = 0; i < subjects; i++) {
-		write_id(id, i);
-		const struct presence_effect effect = effect_of(id, CONNECT, 1763769600000 + i);
-		store_put(store, &effect, boot_ms());
-		if (i % 1024)
-			continue;
-		/* As the core does, which says a bounded number each tick. */
-		while (queue_of(store) > QUEUE_MAX / 2)
-			pause_ms(1);
-		store_beat(store, boot_ms());
-	}
-	const struct presence_effect end = { .type = PRESENCE_RESYNCED };
-	store_put(store, &end, boot_ms());
-	for (struct store_message *message; (message = store_take_message(store));)
-		store_message_destroy(message);
-	while (queue_of(store))
-		pause_ms(1);
-}
-
-static void resync(uint32_t subjects)
-{
-	struct server server;
-	server_init(&server);
-	server_start(&server, NULL);
-	const struct store_config config = { .node = "b1",
-		.queue_max = QUEUE_MAX,
-		.redis_socket = server.path,
-		.redis_prefix = "presence",
-		.redis_partitions = 1,
-		.redis_ttl_ms = FAR_MS,
-		.redis_stream_maxlen = 100000,
-		.node_lease_ms = FAR_MS,
-		.restart_grace_ms = 1000 };
-	struct store *store = store_create(&store_redis_ops, &config);
-	if (!store)
-		fail("no store");
-	wait_for_worker(store, true);
-	server_do(&server, "FLUSHALL");
-	const struct presence_effect first = effect_of("first", CONNECT, 1763769600000);
-	store_put(store, &first, boot_ms());
-	wait_for_worker(store, false);
-	struct timespec cpu[2];
-	double redis = cpu_us(&server);
-	int64_t begin_ms = boot_ms();
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[0]); /* it exists */
-	say_everything(store, subjects);
-	/* What was sent is in no queue, and may not have been carried out yet. */
-	for (int64_t until_ms = boot_ms() + 20000;
-		number(&server, "ZCARD presence:{0}:online:agent") < subjects &&
-		boot_ms() < until_ms;)
-		pause_ms(1);
-	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu[1]);
-	double seconds = (double)(boot_ms() - begin_ms) / 1000;
-	double own = (double)(cpu[1].tv_sec - cpu[0].tv_sec) * 1e6 +
-		(double)(cpu[1].tv_nsec - cpu[0].tv_nsec) / 1e3;
-	redis = cpu_us(&server) - redis;
-	if (number(&server, "ZCARD presence:{0}:online:agent") < subjects)
-		fail("contributions are missing");
-	(void)printf("| %" PRIu32 " | %.1f | %.1f | %.1f |\n", subjects, seconds, redis / subjects,
-		own / subjects);
-	(void)store_destroy(store, 2000); /* all is written */
-	server_finish(&server);
 }
 
 int main(int argc, char *argv[])

@@ -7,7 +7,7 @@
 enum {
 	BUDGET_US = 10000,
 	STEPS_PER_LOOK = 32,
-	NAP_MS = 5,
+	NAP_MS = 1,
 	SLEEP_MAX_MS = 100,
 	NEVER_TICKS_MS = 1000
 };

@@ -29,8 +29,9 @@ void broker_start(struct broker *broker, uint64_t boot)
 {
 	struct driver *driver = &broker->driver;
 	int64_t now_ms = driver->now_ms, wall_ms = driver->wall_ms;
-	const char *node = driver->config.node;
-	driver_init(driver, driver->server, node);
+	const struct redis_writer_config config = driver->config;
+	driver_init(driver, driver->server, config.node);
+	driver->config.partitions = config.partitions;
 	driver->now_ms = now_ms;
 	driver->wall_ms = wall_ms;
 	driver_start(driver, boot);

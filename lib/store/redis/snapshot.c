@@ -5,7 +5,8 @@
 #include "wire/utf8.h"
 
 /* Once in a boot: what earlier boots of this node had is handed to the broker, page by page, as
- * fast as it takes it. Interrupted, it begins again: to be told twice changes nothing. */
+ * fast as it takes it. Interrupted, it begins again: to be told twice changes nothing. The
+ * overrides of all partitions come first: who is invisible is not to be seen meanwhile. */
 
 enum { PAGE = 64, HEAD = 3 };
 enum { ROW_NAME, ROW_RECORD, ROW_DEVICES };
@@ -21,14 +22,23 @@ void redis_page_reset(struct redis_page *page)
 	*page = (struct redis_page){ .cursor = REDIS_CURSOR_BEGIN };
 }
 
-void redis_page_next(struct redis_page *page)
+void redis_page_next(struct redis_page *page, uint32_t partitions)
 {
 	const struct redis_page before = *page;
-	bool is_last = !strcmp(before.cursor, "0");
 	redis_page_reset(page);
-	page->partition = before.partition + is_last;
-	if (!is_last)
+	if (!strcmp(before.cursor, REDIS_CURSOR_SUBJECTS)) { /* these are all overrides */
+		page->partition = before.partition + 1;
+		if (page->partition < partitions)
+			return;
+		page->partition = 0;
+	} else if (!strcmp(before.cursor, REDIS_CURSOR_END)) {
+		page->partition = before.partition + 1;
+	} else {
+		page->partition = before.partition;
 		memcpy(page->cursor, before.cursor, sizeof(page->cursor));
+		return;
+	}
+	memcpy(page->cursor, REDIS_CURSOR_SUBJECTS, sizeof(REDIS_CURSOR_SUBJECTS));
 }
 
 static void ask(struct redis_writer *writer)
@@ -162,7 +172,7 @@ static bool post_row(struct redis_writer *writer, const redisReply *row)
 static void next_page(struct redis_writer *writer)
 {
 	struct redis_page *page = &writer->snapshot;
-	redis_page_next(page);
+	redis_page_next(page, writer->config->partitions);
 	writer->snapshot_done = page->partition == writer->config->partitions;
 }
 

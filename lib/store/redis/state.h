@@ -13,6 +13,8 @@
 #define REDIS_SHA_MAX 41
 #define REDIS_CURSOR_MAX 24
 #define REDIS_CURSOR_BEGIN "o0" /* see page_get() in override_1.lua */
+#define REDIS_CURSOR_SUBJECTS "s0"
+#define REDIS_CURSOR_END "0"
 #define REDIS_POST_AGAIN_MS 20  /* the broker has too much unread: try again after this */
 
 enum redis_phase {
@@ -206,8 +208,9 @@ void redis_snapshot_step(struct redis_writer *writer);
 void redis_snapshot_reply(
 	struct redis_writer *writer, const struct redis_command *command, redisReply *reply);
 void redis_page_reset(struct redis_page *page);
-/* What was asked for has been read: on to the next cursor, or partition. */
-void redis_page_next(struct redis_page *page);
+/* What was asked for has been read: on to the next cursor, or partition. First come all overrides,
+ * then all subjects; then partition is partitions. */
+void redis_page_next(struct redis_page *page, uint32_t partitions);
 
 /* sweep.c */
 void redis_resync_begin(struct redis_writer *writer);

@@ -81,7 +81,7 @@ static void ask(struct redis_writer *writer)
 static void next_page(struct redis_writer *writer)
 {
 	struct redis_page *page = &writer->sweep;
-	redis_page_next(page);
+	redis_page_next(page, writer->config->partitions);
 	if (page->partition == writer->config->partitions) {
 		redis_page_reset(page);
 		writer->resync = REDIS_RESYNC_NONE;

@@ -23,7 +23,7 @@ const add = (sum, [high, low], by) => {
 const equals = (told, sum) => told.count === sum.count && told.xor === digestText(sum.high, sum.low);
 
 export class Watcher {
-	/** base: the first level of the topics. */
+	/** base: how the topics begin. */
 	constructor(base = 'presence') {
 		this.base = base;
 		/** The broker has no plugin: see readRecord(). */

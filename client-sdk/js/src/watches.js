@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 // Who watches whom: subscriptions, snapshots, and which transition is whose.
 import { guard } from './events.js';
-import { DIGESTS, RESPONSES, SUBJECTS_MAX, checkId, encode, readSubjectTopic, subjectOf, subjectTopic } from './wire.js';
+import { DIGESTS, RESPONSES, SUBJECTS_MAX, checkId, digestTopic, encode, readSubjectTopic, subjectOf, subjectTopic } from './wire.js';
 import { Watcher, nobody, transition } from './watcher.js';
 
 /** In one SUBSCRIBE. */
@@ -74,6 +74,10 @@ export class Watches {
 		return { ready: watch.ready, close: () => this.#remove(watch) };
 	}
 
+	#digestsOf(filters) {
+		return filters.map((one) => digestTopic(one, this.base)).filter(Boolean);
+	}
+
 	#isOf(watch, topic) {
 		return watch.filters.some((filter) => matcher(filter)(topic));
 	}
@@ -105,7 +109,7 @@ export class Watches {
 		this.#watches.delete(watch);
 		const gone = watch.filters.filter((filter) => --this.#filters.get(filter).count === 0);
 		for (const filter of gone) this.#filters.delete(filter);
-		this.#connection.unsubscribe([...gone, ...gone.map(digestOf).filter(Boolean)]);
+		this.#connection.unsubscribe([...gone, ...this.#digestsOf(gone)]);
 		const left = [...this.#filters.values()];
 		this.#watcher.drop((topic) => !left.some((one) => one.matches(topic)));
 	}
@@ -162,7 +166,7 @@ export class Watches {
 			filters.forEach((one, i) => (held[i].isRefused = refused.includes(one)));
 			if (refused.length) this.#told(new Error(`the broker does not let us subscribe to ${refused.join(', ')}`));
 			// Answered in order: behind everything that is retained; and so the digests.
-			const digests = filters.map(digestOf).filter(Boolean);
+			const digests = this.#digestsOf(filters);
 			if (digests.length) await this.#answer(digests, isOver);
 			await this.#answer([RESPONSES], isOver);
 		} catch {
@@ -325,11 +329,6 @@ export class Watches {
 		const isSure = covering.some((one) => one.isReady && !one.isAsked);
 		return isSure && this.#connection.isUp ? this.#connection.heardAt : Math.max(...covering.map((one) => one.sureAt));
 	}
-}
-
-function digestOf(filter) {
-	const [, role, rest] = filter.split('/');
-	return rest === '+' ? `${DIGESTS}/${role}` : null;
 }
 
 /** As many as one command may have, and fewer where the names are long. */

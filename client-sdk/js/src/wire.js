@@ -99,12 +99,22 @@ export function subjectTopic(role, id, base = 'presence') {
 	return `${base}/${nameOf(role, id)}`;
 }
 
+/** What follows base, which may have several levels, or null: it does not, or in other than count. */
+function levelsBelow(base, topic, count) {
+	const levels = topic.startsWith(`${base}/`) ? topic.slice(base.length + 1).split('/') : [];
+	return levels.length === count ? levels : null;
+}
+
 /** { role, id }, or null: that is no subject's topic. */
 export function readSubjectTopic(topic, base = 'presence') {
-	const levels = topic.split('/');
-	if (levels.length !== 3 || levels[0] !== base) return null;
-	const [role, id] = [decode(levels[1]), decode(levels[2])];
+	const [role, id] = levelsBelow(base, topic, 2)?.map(decode) ?? [null, null];
 	return role !== null && id !== null ? { role, id } : null;
+}
+
+/** Of a filter of a whole role: the topic of its digest. Else null. */
+export function digestTopic(filter, base = 'presence') {
+	const [role, rest] = levelsBelow(base, filter, 2) ?? [];
+	return rest === '+' ? `${DIGESTS}/${role}` : null;
 }
 
 export function typingTopic(conversation, role, id, base = 'typing') {
@@ -112,9 +122,7 @@ export function typingTopic(conversation, role, id, base = 'typing') {
 }
 
 export function readTypingTopic(topic, base = 'typing') {
-	const levels = topic.split('/');
-	if (levels.length !== 4 || levels[0] !== base) return null;
-	const [conversation, role, id] = levels.slice(1).map(decode);
+	const [conversation, role, id] = levelsBelow(base, topic, 3)?.map(decode) ?? [null, null, null];
 	return conversation !== null && role !== null && id !== null ? { conversation, role, id } : null;
 }
 

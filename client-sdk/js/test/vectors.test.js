@@ -21,13 +21,23 @@ test('topics', () => {
 		assert.equal(wire.subjectTopic(role, id), topic);
 		assert.deepEqual(wire.readSubjectTopic(topic), { role, id });
 		assert.deepEqual(wire.subjectOf(topic.slice('presence/'.length)), { role, id });
+		assert.deepEqual(wire.readSubjectTopic(wire.subjectTopic(role, id, 'site/a'), 'site/a'), { role, id });
 	});
 	each('not_subjects', (topic) => assert.equal(wire.readSubjectTopic(topic), null, topic));
 	each('ids_refused', (id) => assert.equal(wire.isId(id), false, JSON.stringify(id)));
 	each('typing', ({ conversation, role, id, topic }) => {
 		assert.equal(wire.typingTopic(conversation, role, id), topic);
 		assert.deepEqual(wire.readTypingTopic(topic), { conversation, role, id });
+		const elsewhere = wire.typingTopic(conversation, role, id, 'site/a');
+		assert.deepEqual(wire.readTypingTopic(elsewhere, 'site/a'), { conversation, role, id });
 	});
+});
+
+test('the digest of a filter, also where the topics have more levels', () => {
+	for (const base of ['presence', 'site/presence'])
+		assert.equal(wire.digestTopic(`${base}/a%2Fb/+`, base), `${wire.DIGESTS}/a%2Fb`);
+	for (const filter of ['presence/agent/u1', 'site/agent/+', 'presence/agent/u1/+'])
+		assert.equal(wire.digestTopic(filter), null);
 });
 
 /** Field by field, as far as expect names them. */

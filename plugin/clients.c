@@ -227,8 +227,20 @@ void client_connected(struct plugin *plugin, struct mosquitto *pointer)
 		begin_session(plugin, client);
 }
 
+/* When it reloads, 2.0.x asks again about all it knows: who is connected, and sessions that have no
+ * connection. Only over WebSocket somebody may come before the next tick, and such a session has
+ * none of those either. */
+static bool is_asked_again(const struct plugin *plugin, const struct mosquitto *pointer)
+{
+	return plugin->is_rechecking &&
+		(client_find(plugin, pointer) ||
+			mosquitto_client_protocol(pointer) != mp_websockets);
+}
+
 void client_asks(struct plugin *plugin, struct mosquitto *pointer)
 {
+	if (is_asked_again(plugin, pointer))
+		return;
 	struct client *client = client_arrives(plugin, pointer);
 	if (client)
 		link_pending(plugin, client);

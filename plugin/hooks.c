@@ -63,6 +63,7 @@ static int on_tick(struct plugin *plugin, void *data)
 static int on_reload(struct plugin *plugin, void *data)
 {
 	(void)data;
+	plugin->is_rechecking = !plugin->is_2_1;
 	config_reload(plugin);
 	return plugin->is_2_1 ? MOSQ_ERR_SUCCESS : BROKER_PLUGIN_DEFER;
 }

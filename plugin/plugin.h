@@ -66,6 +66,7 @@ struct plugin {
 	 * another takes it. Who is missing has a record that is not repaired after his will. */
 	uint64_t writers[WRITERS];
 	bool username_was_accepted, username_refusal_was_said, late_was_said;
+	bool is_rechecking; /* 2.0.x was told to reload, and there has been no tick since */
 
 	/* guard.c */
 	struct held *held_first;

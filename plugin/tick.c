@@ -127,6 +127,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 
 	plugin->ticks++;
 	plugin->is_inert = false;
+	plugin->is_rechecking = false;
 	guard_settle(plugin); /* while it is known who is about to replace whom */
 	clients_promote(plugin);
 	kicks_run(plugin);

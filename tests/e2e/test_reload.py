@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from control import ask
 from servers import poll
 
 LONG = "grace 10min\n"
@@ -80,7 +81,7 @@ def test_a_thousand_reloads_lose_nothing(reloading, tmp_path):
         path.write_text(f"grace {300 + number % 2}ms\n")
         reloading.broker.send_signal(signal.SIGHUP)
         if number % 10 == 0:
-            subject, client = reloading.agent()
+            subject, client = reloading.agent(ws=number % 20 == 0)
             client.disconnect()
             expected.append(subject)
     for subject in expected:
@@ -90,3 +91,26 @@ def test_a_thousand_reloads_lose_nothing(reloading, tmp_path):
         assert seen == ["online", "offline"], (subject, seen)
     assert poll(reloading.broker.alive, 1, "a broker that is alive")
     reloading.wait_agreement()
+
+
+@pytest.mark.parametrize("ws", [False, True])
+def test_nobody_comes_or_goes_by_a_reload(reloading, ws):
+    """2.0 asks all plugins again about everybody it knows: who is connected, and who has a session
+    but no connection."""
+    subjects, mark = {}, reloading.observer.mark()
+    for how in ("kept", "left", "declared", "there"):
+        subjects[how], client = reloading.agent(ws=ws, version=4, clean=how != "kept")
+        if how == "kept":
+            client.subscribe("x", 1)
+            client.rst()
+        elif how == "left":
+            ask(client, "leave")
+        elif how == "declared":
+            ask(client, "setStatus", status="offline")
+    for how in ("kept", "left", "declared"):
+        reloading.observer.wait(subjects[how], "offline", mark)
+    mark = reloading.observer.mark()
+    reloading.reload(LONG, r"now reads grace 10min")
+    reloading.fence()
+    for subject in subjects.values():
+        assert not reloading.observer.since(mark, subject)

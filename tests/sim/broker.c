@@ -116,6 +116,12 @@ const char *mosquitto_client_id(const struct mosquitto *client)
 	return client->id;
 }
 
+int mosquitto_client_protocol(const struct mosquitto *client)
+{
+	(void)client;
+	return mp_mqtt;
+}
+
 const char *mosquitto_client_username(const struct mosquitto *client)
 {
 	(void)client;

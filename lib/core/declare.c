@@ -94,13 +94,6 @@ int session_seen(
 	return PRESENCE_OK;
 }
 
-static void hear_again(struct session *session, struct device *device)
-{
-	session->silent = false;
-	if (device->declared == PRESENCE_OFFLINE)
-		device->declared = UNDECLARED;
-}
-
 int session_heartbeat(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
@@ -117,12 +110,21 @@ int session_heartbeat(
 	see(core, device, event);
 	session->beats = true;
 	session->beat_by = when_of(by_ms);
-	hear_again(session, device);
+	session->silent = false;
+	device_is_back(core, device);
 	if (is_sooner || was_down || !session->due.in)
 		session_rearm(core, session, event->now_ms);
 	if (was_down)
 		device_settle(core, device, event, PRESENCE_REASON_HEARTBEAT, effects);
 	return PRESENCE_OK;
+}
+
+/* It is heard again, though not by a beat: the next one may take as long as the first. */
+static void beat_later(const struct presence *core, struct session *session, int64_t now_ms)
+{
+	int64_t by_ms = now_ms + core->config.heartbeat_interval_ms * core->config.heartbeat_misses;
+	if (session->beats && when_ms(session->beat_by) < by_ms)
+		session->beat_by = when_of(by_ms);
 }
 
 /* Takes note. The old one may be what effects borrow. */
@@ -141,6 +143,8 @@ static void set_declared(struct presence *core, struct session *session, uint8_t
 		device->declaration = ++extras->declarations;
 	device->active = when_of(now_ms);
 	device->idle = false;
+	if (session->silent)
+		beat_later(core, session, now_ms);
 	session->silent = false;
 	session_rearm(core, session, now_ms);
 }

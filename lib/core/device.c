@@ -80,6 +80,17 @@ void device_remove(struct presence *core, struct device *device)
 	core->gone_device = device->self;
 }
 
+/* It no longer says that it is offline, nor what it said then. */
+void device_is_back(struct presence *core, struct device *device)
+{
+	if (device->declared != PRESENCE_OFFLINE)
+		return;
+	device->declared = UNDECLARED;
+	core->gone_note = device->note; /* it may be what effects borrow */
+	device->note = 0;
+	device->note_is_new = false;
+}
+
 static bool is_live(const struct presence *core, const struct device *device)
 {
 	const struct session *first = session_at(core, device->sessions);
@@ -120,7 +131,10 @@ void device_settle(struct presence *core, struct device *device, const struct pr
 		effect_add_store(core, effects, subject, device, previous_rev, event);
 	device->stored = (uint8_t)rank;
 	device->note_is_new = false;
-	if (is_back)
+	if (is_back) {
 		device->restored = false;
+		device->shown =
+			PRESENCE_OFFLINE; /* what is retained may have gone with the broker */
+	}
 	show(core, device, event, reason, effects);
 }

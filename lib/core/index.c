@@ -8,8 +8,8 @@
 
 enum {
 	SLOTS_FIRST = 16,
-	COUNT_MAX = 448, /* of a page that is split rather than made larger: 4 KiB */
-	DEPTH_SPARE = 8, /* how much deeper than needed for its count an index may get */
+	COUNT_MAX = 1792, /* of a page that is split rather than made larger: 16 KiB */
+	DEPTH_SPARE = 8,  /* how much deeper than needed for its count an index may get */
 	HASH_BITS = 32,
 };
 

@@ -106,21 +106,25 @@ static int64_t apply(struct presence *core, struct subject *subject, struct over
 }
 
 /* The subject may never have been here: what is said of it waits for it. */
-static int find_or_add(
-	struct presence *core, const struct presence_event *event, struct subject **subject)
+static int find_or_add(struct presence *core, const struct presence_event *event,
+	struct presence_effects *effects, struct subject **subject)
 {
+	struct subject *evicted;
 	*subject = subject_find(core, event->role, event->id);
 	if (*subject)
 		return subject_extras(core, *subject) ? PRESENCE_OK : PRESENCE_ENOMEM;
-	if (core->subjects.count >= core->config.subjects_max)
+	if (!subject_has_room(core, &evicted))
 		return PRESENCE_ESUBJECTS;
 	*subject = subject_add(core, event->role, event->id, event->unmatched);
 	if (!*subject)
 		return PRESENCE_ENOMEM;
-	if (subject_extras(core, *subject))
-		return PRESENCE_OK;
-	subject_take_back(core, *subject);
-	return PRESENCE_ENOMEM;
+	if (!subject_extras(core, *subject)) {
+		subject_take_back(core, *subject);
+		return PRESENCE_ENOMEM;
+	}
+	if (evicted)
+		subject_forget(core, evicted, event, effects);
+	return PRESENCE_OK;
 }
 
 static int clear(
@@ -144,7 +148,7 @@ int override_set(
 		return PRESENCE_EINVAL;
 	struct subject *subject;
 	struct override *override = override_create(core, event);
-	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
+	int err = override ? find_or_add(core, event, effects, &subject) : PRESENCE_ENOMEM;
 	if (err) {
 		override_free(core, override);
 		return err;
@@ -231,7 +235,7 @@ int override_restore(
 	if (known && !is_newer(known, event))
 		return PRESENCE_OK;
 	struct override *override = override_create(core, event);
-	int err = override ? find_or_add(core, event, &subject) : PRESENCE_ENOMEM;
+	int err = override ? find_or_add(core, event, effects, &subject) : PRESENCE_ENOMEM;
 	if (err) {
 		override_free(core, override);
 		return err;

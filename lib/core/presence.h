@@ -216,7 +216,8 @@ struct presence *presence_create(const struct presence_config *config, int64_t n
 void presence_destroy(struct presence *core);
 void presence_configure(struct presence *core, const struct presence_config *config);
 
-/* Apply one event. On error nothing has changed and effects is empty.
+/* Apply one event. On error nothing has changed and effects is empty; but of a restored device
+ * beyond devices_max the store that told of it has to hear.
  * Ends, ticks, heartbeats and what is merely seen allocate nothing and cannot fail. */
 int presence_step(struct presence *core, const struct presence_event *event,
 	struct presence_effects *effects);

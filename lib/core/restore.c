@@ -67,7 +67,10 @@ int restore_subject(
 		adopt(core, subject, event, effects);
 		return PRESENCE_OK;
 	}
-	if (!subject && core->subjects.count >= core->config.subjects_max)
+	struct subject *evicted = NULL;
+	bool offline = record->status == PRESENCE_OFFLINE;
+	/* It is not known which of two that are offline is so longer. */
+	if (!subject && (!subject_has_room(core, &evicted) || (evicted && offline)))
 		return PRESENCE_ESUBJECTS;
 	/* An override may have been restored before it. */
 	bool is_new = !subject;
@@ -80,8 +83,9 @@ int restore_subject(
 			subject_take_back(core, subject);
 		return PRESENCE_ENOMEM;
 	}
+	if (evicted)
+		subject_forget(core, evicted, event, effects);
 	set_as_it_was(core, subject, event);
-	bool offline = record->status == PRESENCE_OFFLINE;
 	subject_wait(core, subject, offline ? event->now_ms : grace_end_ms(core, event->now_ms));
 	return PRESENCE_OK;
 }
@@ -127,6 +131,8 @@ static int linger(struct presence *core, struct subject *subject,
 		return PRESENCE_ENOMEM;
 	}
 	device_add(core, subject, device);
+	if (!subject_is_hidden(core, subject))
+		device->shown = device->stored;
 	device->declaration = ++extras->declarations;
 	device->sessions = number;
 	struct session *session = session_at(core, number);
@@ -149,6 +155,14 @@ static void store_down(
 	effect->device = event->device;
 }
 
+/* The subject is judged without this device: no store may count it. */
+static void store_without(struct presence *core, const struct subject *subject,
+	const struct presence_event *event, struct presence_effects *effects)
+{
+	effect_add_store(core, effects, subject, NULL, 0, event);
+	effects->item[effects->count - 1].device = event->device;
+}
+
 int restore_device(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
@@ -162,13 +176,13 @@ int restore_device(
 		return PRESENCE_OK;
 	bool in_time = grace_end_ms(core, event->now_ms) > event->now_ms;
 	if (!subject->judge && !(subject->devices && in_time)) {
-		/* Judged without it. */
-		effect_add_store(core, effects, subject, NULL, 0, event);
-		effects->item[0].device = event->device;
+		store_without(core, subject, event, effects);
 		return PRESENCE_OK;
 	}
-	if (device_count(core, subject) >= core->config.devices_max)
+	if (device_count(core, subject) >= core->config.devices_max) {
+		store_without(core, subject, event, effects);
 		return PRESENCE_EDEVICES;
+	}
 	return linger(core, subject, event, effects);
 }
 

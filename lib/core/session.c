@@ -148,10 +148,7 @@ static int arrival_check(
 		return PRESENCE_EEXIST;
 	arrival->subject = subject_find_hashed(core, arrival->subject_hash, event->role, event->id);
 	if (!arrival->subject) {
-		if (core->subjects.count < core->config.subjects_max)
-			return PRESENCE_OK;
-		arrival->evicted = subject_offline_longest(core);
-		return arrival->evicted ? PRESENCE_OK : PRESENCE_ESUBJECTS;
+		return subject_has_room(core, &arrival->evicted) ? PRESENCE_OK : PRESENCE_ESUBJECTS;
 	}
 	deadline_prefetch(&core->pool, DUE_NUMBER(subject, arrival->subject->self));
 	arrival->device = device_find(core, arrival->subject, event->device);
@@ -201,8 +198,7 @@ static void begin(struct presence *core, struct device *device, const struct pre
 	device->last_seen = when_of(event->wall_ms);
 	device->active = when_of(event->now_ms);
 	device->idle = false;
-	if (device->declared == PRESENCE_OFFLINE)
-		device->declared = UNDECLARED;
+	device_is_back(core, device);
 	subject_evidence(core, subject_at(core, device->subject), event->wall_ms);
 }
 
@@ -284,7 +280,7 @@ static enum presence_reason reason_of(enum presence_end end)
 static bool has_other_live(const struct presence *core, const struct session *session)
 {
 	const struct session *other = session_at(core, device_of(core, session)->sessions);
-	while (other && (other == session || !other->live))
+	while (other && (other == session || !other->live || other->silent))
 		other = session_at(core, other->next);
 	return other != NULL;
 }

@@ -247,8 +247,9 @@ void subject_take_back(struct presence *core, struct subject *subject);
 void subject_destroy(struct presence *core, struct subject *subject);
 /* NULL when out of memory. */
 struct extras *subject_extras(struct presence *core, struct subject *subject);
-/* The subject that is offline longest and need not be remembered; NULL: none. */
-struct subject *subject_offline_longest(const struct presence *core);
+/* For one subject more. If *evicted is not NULL, it is to be forgotten for that: of those that need
+ * not be remembered, the one that is offline longest. */
+bool subject_has_room(const struct presence *core, struct subject **evicted);
 /* To be called with -1 before its rev or status changes, and with 1 after that. */
 void subject_count(struct presence *core, struct subject *subject, int by);
 /* When the next subject is to be forgotten; INT64_MAX: none is offline. */
@@ -305,6 +306,7 @@ uint32_t device_count(const struct presence *core, const struct subject *subject
 void device_add(struct presence *core, struct subject *subject, struct device *device);
 /* Unlinked; its memory lives until the next step. It must have no sessions. */
 void device_remove(struct presence *core, struct device *device);
+void device_is_back(struct presence *core, struct device *device); /* it beats, or connects */
 /* Something about device has changed: what of it differs from what was stored, shown and
  * published is stored, shown and published. Without a session left it goes. */
 void device_settle(struct presence *core, struct device *device, const struct presence_event *event,

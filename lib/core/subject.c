@@ -156,13 +156,20 @@ static struct subject *first_of(const struct presence *core, const struct deadli
 	return number ? subject_at(core, DUE_OWNER(subject, number)) : NULL;
 }
 
-struct subject *subject_offline_longest(const struct presence *core)
+static struct subject *offline_longest(const struct presence *core)
 {
 	struct subject *matched = first_of(core, &core->forget[OFFLINE_MATCHED]);
 	struct subject *unmatched = first_of(core, &core->forget[OFFLINE_UNMATCHED]);
 	if (!matched || (unmatched && when_ms(unmatched->due.at) < when_ms(matched->due.at)))
 		return unmatched;
 	return matched;
+}
+
+bool subject_has_room(const struct presence *core, struct subject **evicted)
+{
+	bool is_full = core->subjects.count >= core->config.subjects_max;
+	*evicted = is_full ? offline_longest(core) : NULL;
+	return !is_full || *evicted;
 }
 
 int64_t subject_forget_deadline(const struct presence *core, struct subject **next)

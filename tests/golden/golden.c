@@ -69,12 +69,13 @@ static void say_effect(struct runner *runner, const struct presence_effect *effe
 	case PRESENCE_STORE:
 		if (!runner->show_store)
 			return;
-		say(runner,
-			"> @%" PRId64 " store %s/%s %s %s -> %s rev=%" PRId64 " after=%" PRId64
-			"\n",
+		say(runner, "> @%" PRId64 " store %s/%s %s %s -> %s rev=%" PRId64 " after=%" PRId64,
 			runner->now_ms, record->role, record->id,
 			effect->device ? effect->device : "-", presence_status_name(effect->rank),
 			presence_status_name(record->status), record->rev, effect->previous_rev);
+		if (effect->device_note)
+			say(runner, " note=%s", effect->device_note);
+		say(runner, "\n");
 		return;
 	case PRESENCE_REFRESH:
 		if (runner->show_refresh)

@@ -15,7 +15,7 @@
 #define REDIS_CURSOR_BEGIN "o0" /* see page_get() in override_1.lua */
 #define REDIS_CURSOR_SUBJECTS "s0"
 #define REDIS_CURSOR_END "0"
-#define REDIS_POST_AGAIN_MS 20  /* the broker has too much unread: try again after this */
+#define REDIS_POST_AGAIN_MS 20 /* the broker has too much unread: try again after this */
 
 enum redis_phase {
 	REDIS_DOWN,

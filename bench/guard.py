@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """What topic_guard costs: the broker asks about each message for each of its subscribers.
 
-    bench/guard.py --build build/bench [--groups N] [--versions 2.1 ..]
+    python3 bench/guard.py --build build/bench [--groups N] [--versions 2.1 ..]
 
 Three brokers at once: bare, the plugin with topic_guard off, and with it on. Each in turn, in the
 order A B C C B A, gets the same messages for 1, 10 and 100 subscribers; CPU is what the kernel

@@ -90,7 +90,7 @@ const struct flag flag_table[] = {
 	{ .name = "note", .kind = FLAG_TEXT, FIELD(note), .value = "TEXT",
 		.text = "A text that everyone sees, of at most 128 bytes." },
 	{ .name = "ttl", .kind = FLAG_DURATION, FIELD(ttl_ms), .value = "DURATION",
-		.min = 1, .max = INT64_C(31622400000),
+		.min = 1, .max = INT64_C(31536000000),
 		.text = "How long it holds: 90s, 45min, 8h, 7d, or seconds. Default: until it is cleared." },
 	{ .name = "broker", .kind = FLAG_WORD,
 		FIELD(broker), .value = "VERSION", .words = brokers,

@@ -49,7 +49,7 @@ const struct option options_table[] = {
 		.key = "topic", .kind = OPTION_TOPIC, FIELD(topic),
 		.fallback = "presence",
 		.text = "Records are published, retained, on <topic>/<role>/<id>. May have "
-			"several levels; no wildcards, no $ at the start." },
+			"several levels, in 128 bytes at most; no wildcards, no $, no empty level." },
 	{ .key = "typing_topic", .kind = OPTION_TOPIC, FIELD(typing_topic),
 		.fallback = "typing",
 		.text = "Who is typing, or recording, is published, not retained, on "
@@ -172,7 +172,8 @@ const struct option options_table[] = {
 		.fallback = "10/s burst 20", .min = 1, .max = 10000,
 		.reloads = true,
 		.text = "How many commands a client may send a second, and at once. More are "
-			"not carried out, and one a second of them is told so." },
+			"not carried out, and one a second of them is told so. Each from 1 to "
+			"10000, the second not below the first." },
 	{ .section = "Limits",
 		.key = "subjects_max", .kind = OPTION_COUNT32, FIELD(subjects_max),
 		.fallback = "100000", .min = 1, .max = 10000000,

@@ -562,6 +562,28 @@ def test_list_page_by_page(office, ctl):
     assert "2 of 5; the next ones: --after agent/" in found.stdout, found
 
 
+def test_list_goes_on_behind_names_that_need_care(office, ctl):
+    names = ["agent/x/y", "agent/50%", "agent/a%2Fb", "agent/a +#${}", "agent/plain"]
+    for name in names:
+        office.online(f"{name.replace('/', ':', 1)}:d", name)
+
+    def page(*more):
+        found = ctl(office, "list", *ADMIN, "--role", "agent", "-C", "1", *more)
+        assert found.returncode == OK, found
+        return found.stdout
+
+    seen, more = [], []
+    for _ in range(len(names) + 1):
+        text = page(*more)
+        seen += [name for name in names if f"\n{name}  " in text]
+        if "--after " not in text:
+            break
+        more = ["--after", text.rsplit("--after ", 1)[1].rstrip("\n")]
+    assert sorted(seen) == sorted(names)
+    data = json.loads(page("--json"))
+    assert data["after"] == "{role}/{id}".format(**data["subjects"][0])
+
+
 def test_who_is_no_admin_is_told_what_to_do(office, ctl):
     for words in (["list"], ["stats"], ["nodes"], ["kick", "x"], ["forget", "agent/u1"],
                   ["override", "agent/u9", "dnd"], ["clear", "agent/u9"]):

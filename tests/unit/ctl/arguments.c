@@ -74,6 +74,7 @@ static void test_refused(void **state)
 		{ "override agent/u1 dnd --ttl 5m", "--ttl 5m: write min for minutes" },
 		{ "override agent/u1 dnd --ttl 0", "--ttl 0: that is too short" },
 		{ "override agent/u1 dnd --ttl 9999d", "--ttl 9999d: that is too long" },
+		{ "override agent/u1 dnd --ttl 366d", "--ttl 366d: that is too long" },
 		{ "override agent/u1 dnd --ttl soon",
 			"--ttl soon: it must be a duration, like 90s, 45min or 8h" },
 		{ "list --status busy", "--status busy: it is one of online, away, dnd, offline" },

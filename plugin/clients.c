@@ -17,7 +17,8 @@ static enum presence_end end_of(const struct client *client, int reason)
 		return client->was_kicked ? PRESENCE_END_KICKED : PRESENCE_END_UNKNOWN;
 	case 0:
 		return PRESENCE_END_DISCONNECT;
-	case 7: /* CONN_LOST */
+	case 7:  /* CONN_LOST */
+	case 14: /* ERRNO: it broke while something was written to it */
 		return PRESENCE_END_LOST;
 	case 19: /* KEEPALIVE */
 		return PRESENCE_END_KEEPALIVE;

@@ -91,6 +91,23 @@ def test_without_grace_ends_are_told_in_their_order(make_control):
         assert revs == sorted(revs)
 
 
+def test_a_connection_that_breaks_while_it_is_written_to_is_lost(world):
+    """2.1 says so in another way then, sometimes."""
+    publisher = world.connect("control:flood")
+    gone, mark = [], world.observer.mark()
+    for _ in range(20):
+        subject, client = world.agent()
+        client.subscribe("flood")
+        for at in range(600):
+            if at == 300:
+                client.close()
+            publisher.publish("flood", b"x" * 200)
+        publisher.ping()
+        gone.append(subject)
+    for subject in gone:
+        world.observer.wait(subject, "offline", mark, reason=world.reason("lost"))
+
+
 def test_back_too_late_is_offline_and_online_again(world):
     subject, client = world.agent()
     mark = world.observer.mark()

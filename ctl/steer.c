@@ -98,16 +98,13 @@ static struct json_object *fields_of_subject(const char *text)
 enum ctl_exit run_list(const struct subcommand_call *call)
 {
 	const struct settings *settings = call->settings;
-	char after[PRESENCE_TOPIC_MAX] = "";
-	struct subject subject;
-	if (settings->after && !subject_read(settings->after, &subject))
+	/* It goes as it came, in the list before. */
+	if (settings->after && !strchr(settings->after, '/'))
 		return complain(CTL_USAGE, "--after needs a subject, written as role/id");
-	if (settings->after)
-		(void)subject_name(&subject, after);
 	struct json_object *fields = json_object_new_object();
 	(void)add_text(fields, "role", settings->role);
 	(void)add_text(fields, "status", settings->status);
-	(void)add_text(fields, "after", after[0] ? after : NULL);
+	(void)add_text(fields, "after", settings->after);
 	(void)add_number(fields, "count", settings->count);
 	(void)add_number(fields, "offset", settings->offset);
 	return ask(settings, "listPresence", fields, print_subjects);

@@ -60,16 +60,38 @@ static int publish(const struct message *message)
 	return PRESENCE_ENOMEM;
 }
 
-/* Retained, to all. */
-static int tell(
-	const char *topic, const char *payload, size_t length, mosquitto_property *properties)
+int publish_told(const struct told *told)
 {
-	return publish(&(struct message){ .topic = topic,
-		.payload = payload,
-		.length = length,
+	int64_t left_ms = told->until_ms ? told->until_ms - clock_now_ms() : INT64_MAX;
+	mosquitto_property *properties = NULL;
+	bool is_over = left_ms <= 0; /* while it was kept: the broker would have dropped it */
+	if (told->is_json && !is_over)
+		say_json(&properties);
+	if (told->until_ms)
+		let_expire(&properties, left_ms);
+	return publish(&(struct message){ .topic = told->topic,
+		.payload = told->payload,
+		.length = is_over ? 0 : told->length,
 		.qos = TOLD_QOS,
 		.retain = true,
 		.properties = properties });
+}
+
+static int tell(struct plugin *plugin, const struct told *told)
+{
+	unsaid_drop(plugin, told->topic);
+	int err = publish_told(told);
+	if (err && unsaid_keep(plugin, told))
+		plugin->topics_unsaid = true;
+	return err;
+}
+
+/* 0, never, for one that is kept as long as it is: only what is offline is forgotten. */
+static int64_t expiry_ms(const struct presence_effect *effect, enum presence_status status)
+{
+	return status == PRESENCE_OFFLINE && effect->retain_ms > 0
+		? clock_now_ms() + effect->retain_ms
+		: 0;
 }
 
 static int topic_of(const struct plugin *plugin, const struct presence_record *record,
@@ -82,29 +104,28 @@ static int topic_of(const struct plugin *plugin, const struct presence_record *r
 int publish_record(struct plugin *plugin, const struct presence_effect *effect)
 {
 	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
-	mosquitto_property *properties = NULL;
+	const struct presence_record *record = &effect->record;
 	const char *payload = json;
+	bool is_json = plugin->options->payload_format == PAYLOAD_JSON;
 	int length;
 
-	if (topic_of(plugin, &effect->record, topic) < 0)
+	if (topic_of(plugin, record, topic) < 0)
 		return PRESENCE_EINVAL;
-	if (plugin->options->payload_format == PAYLOAD_TEXT) {
-		payload = presence_status_name(effect->record.status);
-		length = (int)strlen(payload);
+	if (is_json) {
+		length = record_write(record, plugin->options->node, json, sizeof(json));
 	} else {
-		length = record_write(&effect->record, plugin->options->node, json, sizeof(json));
+		payload = presence_status_name(record->status);
+		length = (int)strlen(payload);
 	}
 	if (length < 0)
 		return PRESENCE_EINVAL;
-	if (plugin->options->payload_format == PAYLOAD_JSON)
-		say_json(&properties);
-	if (effect->record.status == PRESENCE_OFFLINE)
-		let_expire(&properties, effect->retain_ms);
-	int err = tell(topic, payload, (size_t)length, properties);
-	if (!err)
-		digest_record(plugin, effect->record.role, topic, effect->previous_rev,
-			effect->record.rev);
-	return err;
+	digest_record(plugin, record->role, topic, effect->previous_rev, record->rev);
+	return tell(plugin,
+		&(struct told){ .topic = topic,
+			.payload = payload,
+			.length = (size_t)length,
+			.is_json = is_json,
+			.until_ms = expiry_ms(effect, record->status) });
 }
 
 int publish_cleared(struct plugin *plugin, const struct presence_record *record)
@@ -113,35 +134,40 @@ int publish_cleared(struct plugin *plugin, const struct presence_record *record)
 	if (topic_of(plugin, record, topic) < 0)
 		return PRESENCE_EINVAL;
 	digest_record(plugin, record->role, topic, record->rev, 0);
-	return tell(topic, NULL, 0, NULL);
+	return tell(plugin, &(struct told){ .topic = topic });
 }
 
-void publish_value(const char *topic, const char *value)
+int publish_value(const char *topic, const char *value)
 {
-	/* Out of memory the value stays as it was; it will change again. */
-	(void)tell(topic, value, strlen(value), NULL);
+	return publish_told(
+		&(struct told){ .topic = topic, .payload = value, .length = strlen(value) });
 }
 
 int publish_device(struct plugin *plugin, const struct presence_effect *effect)
 {
 	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
-	mosquitto_property *properties = NULL;
 	const struct presence_record *record = &effect->record;
+	const char *payload = json;
+	bool is_json = plugin->options->payload_format == PAYLOAD_JSON;
+	int length;
+
 	if (topic_device(plugin->options->topic, record->role, record->id, effect->device, topic,
 		    sizeof(topic)) < 0)
 		return PRESENCE_EINVAL;
-	if (effect->rank == PRESENCE_OFFLINE)
-		let_expire(&properties, effect->retain_ms);
-	if (plugin->options->payload_format == PAYLOAD_TEXT) {
-		const char *word = presence_status_name(effect->rank);
-		return tell(topic, word, strlen(word), properties);
+	if (is_json) {
+		length = device_write(effect, json, sizeof(json));
+	} else {
+		payload = presence_status_name(effect->rank);
+		length = (int)strlen(payload);
 	}
-	say_json(&properties);
-	int length = device_write(effect, json, sizeof(json));
-	if (length >= 0)
-		return tell(topic, json, (size_t)length, properties);
-	mosquitto_property_free_all(&properties);
-	return PRESENCE_EINVAL;
+	if (length < 0)
+		return PRESENCE_EINVAL;
+	return tell(plugin,
+		&(struct told){ .topic = topic,
+			.payload = payload,
+			.length = (size_t)length,
+			.is_json = is_json,
+			.until_ms = expiry_ms(effect, effect->rank) });
 }
 
 int publish_activity(struct plugin *plugin, const struct presence_effect *effect)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause */
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plugin/control.h"
@@ -52,46 +54,74 @@ static uint64_t count_all(const struct plugin *plugin, const struct command *com
 	return sum;
 }
 
-/* Where the next listPresence is to go on. */
-static void reply_after(struct request *request, const struct presence_record *last)
+/* Where the next listPresence is to go on. Who has no record is not there, and no name to go on
+ * from either: then it is a place in the order, which names nobody. A name has no + as it is. */
+static void reply_after(struct request *request, const struct presence_record *last, uint32_t place)
 {
 	char name[SUBJECT_NAME_MAX];
-	if (last->rev && subject_name_write(last->role, last->id, name, sizeof(name)) >= 0)
-		reply_string(request->replies, "after", name);
+	if (!last->rev)
+		(void)snprintf(name, sizeof(name), "+/%08" PRIx32, place);
+	else if (subject_name_write(last->role, last->id, name, sizeof(name)) < 0)
+		return;
+	reply_string(request->replies, "after", name);
+}
+
+static bool place_read(const char *after, uint32_t *place)
+{
+	if (strncmp(after, "+/", 2) || strspn(after + 2, "0123456789abcdef") != 8 || after[10])
+		return false;
+	*place = (uint32_t)strtoul(after + 2, NULL, 16);
+	return true;
+}
+
+static int first(const struct request *request, struct presence_record *record)
+{
+	const struct presence *core = request->plugin->core;
+	const char *after = request->command->after;
+	struct subject_name start;
+	uint32_t place;
+	if (after && place_read(after, &place))
+		return presence_next_behind(core, place, record);
+	if (after && !subject_name_read(after, &start))
+		return presence_next(core, start.role, start.id, record);
+	return presence_next(core, NULL, NULL, record);
+}
+
+static void refuse_offset(struct request *request)
+{
+	reply_error(request->replies,
+		"\"offset\" passes over too many; leave it out, and go on with the \"after\" "
+		"of each reply");
 }
 
 void control_list_presence(struct request *request)
 {
 	const struct plugin *plugin = request->plugin;
 	const struct command *command = request->command;
-	struct subject_name start = { 0 };
-	struct presence_record record = { .role = NULL }, last = { .rev = 0 };
-	uint32_t looked_at = 0, found = 0, listed = 0;
+	struct presence_record record, last = { .rev = 0 };
+	uint32_t place = 0, looked_at = 0, found = 0, listed = 0;
 
-	if (command->after && !subject_name_read(command->after, &start))
-		record = (struct presence_record){ .role = start.role, .id = start.id };
 	reply_number(request->replies, "totalCount", (int64_t)count_all(plugin, command));
 	reply_list(request->replies, "subjects");
-	while (listed < command->count && looked_at < LOOKED_AT_MAX) {
-		if (presence_next(plugin->core, record.role, record.id, &record))
+	for (int err = first(request, &record); !err;
+		err = presence_next(plugin->core, last.role, last.id, &record)) {
+		uint32_t here = presence_place(plugin->core, record.role, record.id);
+		/* Those that share a place are not torn apart. */
+		if (listed == command->count || (looked_at >= LOOKED_AT_MAX && here != place)) {
+			if (found < command->offset)
+				refuse_offset(request);
+			else
+				reply_after(request, &last, place);
 			return;
-		/* Who has no record is not there, and is no name to go on from either. */
-		if (!record.rev)
-			continue;
+		}
 		last = record;
+		place = here;
 		looked_at++;
-		if (!is_listed(command, &record) || found++ < command->offset)
+		if (!record.rev || !is_listed(command, &record) || found++ < command->offset)
 			continue;
 		reply_record(request->replies, &record, plugin->options->node);
 		listed++;
 	}
-	if (found < command->offset)
-		reply_error(request->replies,
-			"\"offset\" passes over too many; leave it out, and go on with the "
-			"\"after\" "
-			"of each reply");
-	else
-		reply_after(request, &last);
 }
 
 static void reply_stat(void *context, const char *name, const char *value)

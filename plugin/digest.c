@@ -10,6 +10,7 @@
 
 struct digest {
 	struct table_node by_role;
+	struct digest *next; /* of all */
 	uint64_t count, xor_of_hashes;
 	int64_t rev; /* the highest */
 	char role[];
@@ -34,6 +35,8 @@ static struct digest *digest_get_or_add(struct plugin *plugin, const char *role)
 	memcpy(digest->role, role, size);
 	digest->by_role.hash = hash;
 	table_insert(&plugin->digests, &digest->by_role);
+	digest->next = plugin->first_digest;
+	plugin->first_digest = digest;
 	return digest;
 }
 
@@ -56,13 +59,16 @@ void digests_finish(struct plugin *plugin)
 void digest_record(struct plugin *plugin, const char *role, const char *topic, int64_t previous_rev,
 	int64_t rev)
 {
+	if (rev > plugin->rev)
+		plugin->rev = rev;
 	struct digest *digest = digest_get_or_add(plugin, role);
 	if (!digest) {
-		/* From here on the digest of this role is wrong; watchers ask for a snapshot. */
 		plugin->refused[REFUSED_MEMORY]++;
+		plugin->topics_unsaid = true;
+		plugin->digests_state = DIGESTS_LACK;
 		return;
 	}
-	if (previous_rev) {
+	if (previous_rev > plugin->digests_from) {
 		digest->xor_of_hashes ^= digest_hash(topic, previous_rev);
 		digest->count--;
 	}
@@ -74,15 +80,24 @@ void digest_record(struct plugin *plugin, const char *role, const char *topic, i
 		digest->rev = rev;
 }
 
-struct each {
-	stat_visit *visit;
-	void *context;
-};
-
-static void visit_digest(const struct table_node *node, void *context)
+void digests_say_again(struct plugin *plugin)
 {
-	const struct digest *digest = TABLE_CONST_ENTRY(node, struct digest, by_role);
-	const struct each *each = context;
+	if (plugin->digests_state != DIGESTS_LACK)
+		return;
+	for (struct digest *digest = plugin->first_digest; digest; digest = digest->next)
+		digest->count = digest->xor_of_hashes = 0;
+	plugin->digests_from = plugin->rev;
+	plugin->digests_state = DIGESTS_COUNT_AGAIN;
+}
+
+void digests_said_again(struct plugin *plugin)
+{
+	if (plugin->digests_state == DIGESTS_COUNT_AGAIN)
+		plugin->digests_state = DIGESTS_SOUND;
+}
+
+static void visit_digest(const struct digest *digest, stat_visit *visit, void *context)
+{
 	char name[PRESENCE_TOPIC_MAX], value[128];
 	char role[PRESENCE_ENCODED_MAX + 1];
 	if (topic_encode(digest->role, role, sizeof(role)) < 0)
@@ -91,11 +106,13 @@ static void visit_digest(const struct table_node *node, void *context)
 	(void)snprintf(value, sizeof(value),
 		"{\"count\":%" PRIu64 ",\"xor\":\"%016" PRIx64 "\",\"rev\":%" PRId64 "}",
 		digest->count, digest->xor_of_hashes, digest->rev);
-	each->visit(each->context, name, value);
+	visit(context, name, value);
 }
 
-void digests_each(struct plugin *plugin, stat_visit *visit, void *context)
+void digests_each(const struct plugin *plugin, stat_visit *visit, void *context)
 {
-	struct each each = { visit, context };
-	table_each(&plugin->digests, visit_digest, &each);
+	if (plugin->digests_state != DIGESTS_SOUND)
+		return;
+	for (const struct digest *digest = plugin->first_digest; digest; digest = digest->next)
+		visit_digest(digest, visit, context);
 }

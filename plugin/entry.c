@@ -57,6 +57,7 @@ static void plugin_destroy(struct plugin *plugin)
 	clients_finish(plugin);
 	digests_finish(plugin);
 	sys_finish(plugin);
+	unsaid_finish(plugin);
 	options_destroy(plugin->options);
 	free(plugin);
 }
@@ -79,7 +80,8 @@ static struct plugin *plugin_create(
 		log_line(LOG_WARNING, "no random key for the tables: %s", strerror(errno));
 	config_of_core(plugin, &config);
 	plugin->core = presence_create(&config, plugin->init_ms);
-	if (!plugin->core || clients_init(plugin) || digests_init(plugin) || sys_init(plugin)) {
+	if (!plugin->core || clients_init(plugin) || digests_init(plugin) || sys_init(plugin) ||
+		unsaid_init(plugin)) {
 		log_line(LOG_ERROR, "out of memory");
 		plugin_destroy(plugin);
 		return NULL;

@@ -27,10 +27,8 @@ static int publish(struct plugin *plugin, const struct presence_effect *effect)
 static void carry_out(struct plugin *plugin, const struct presence_effect *effect, int64_t now_ms)
 {
 	plugin->has_told = true;
-	if (publish(plugin, effect)) {
+	if (publish(plugin, effect))
 		plugin->refused[REFUSED_MEMORY]++;
-		plugin->topics_unsaid = true;
-	}
 	for (size_t i = 0; i < plugin->store_count; i++)
 		store_put(plugin->stores[i], effect, now_ms);
 }

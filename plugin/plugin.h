@@ -80,13 +80,22 @@ struct plugin {
 	/* tick.c */
 	uint64_t ticks;
 	int64_t init_ms;
-	bool is_inert;      /* the broker never ticks */
-	bool has_told;      /* something was published since the last tick */
-	bool topics_unsaid; /* a record could not be published: say all of them again */
+	bool is_inert; /* the broker never ticks */
+	bool has_told; /* something was published since the last tick */
+
+	/* unsaid.c */
+	struct table unsaid; /* struct unsaid */
+	struct unsaid *unsaid_first, *unsaid_last;
+	int64_t unsaid_next_ms;
+	bool topics_unsaid; /* a record could not be kept either: say all of them again */
 
 	/* sys.c, digest.c */
 	struct table values, digests;
+	enum digests_state { DIGESTS_SOUND, DIGESTS_LACK, DIGESTS_COUNT_AGAIN } digests_state;
+	int64_t digests_from; /* what is published under this rev or a lower one is not counted */
+	int64_t rev;          /* the highest that was published */
 	struct value *first_value;
+	struct digest *first_digest;
 	int64_t sys_next_ms;
 	int64_t callback_max_us;
 	uint64_t refused[REFUSALS];
@@ -151,7 +160,17 @@ void tick_check_alive(struct plugin *plugin);
 /* At the start, before anybody can connect: waits a moment for what an earlier boot left. */
 void tick_hear_past(struct plugin *plugin);
 
-/* broker_publish.c: the only place that publishes. All are PRESENCE_ENOMEM or 0. */
+/* A retained message to all. */
+struct told {
+	const char *topic, *payload;
+	size_t length; /* 0: what is retained is cleared */
+	bool is_json;
+	int64_t until_ms; /* on the clock of now_ms, when the broker is to drop it; 0: never */
+};
+
+/* broker_publish.c: the only place that publishes. All are PRESENCE_ENOMEM or 0. What is retained
+ * and could not be published is said again later, but for values. */
+int publish_told(const struct told *told);
 int publish_record(struct plugin *plugin, const struct presence_effect *effect);
 int publish_cleared(struct plugin *plugin, const struct presence_record *record);
 int publish_device(struct plugin *plugin, const struct presence_effect *effect);
@@ -159,17 +178,34 @@ int publish_activity(struct plugin *plugin, const struct presence_effect *effect
 /* The answer to what event asked: to its client alone, where and as it wants it. */
 int publish_reply(const struct plugin *plugin, const struct mosquitto_evt_control *event,
 	const char *json, size_t length);
-void publish_value(const char *topic, const char *value);
+int publish_value(const char *topic, const char *value);
 
 /* One number, word or JSON object of what $SYS and getStats tell. */
 typedef void stat_visit(void *context, const char *name, const char *value);
 
-/* digest.c: what all published records amount to, per role */
+/* hash.c: keyed, of what strangers may choose */
+uint64_t plugin_hash(const struct plugin *plugin, const char *text);
+
+/* unsaid.c: what is retained and could not be published */
+int unsaid_init(struct plugin *plugin);
+void unsaid_finish(struct plugin *plugin);
+/* Something else is said on topic. */
+void unsaid_drop(struct plugin *plugin, const char *topic);
+/* Takes a copy; nothing of the topic is kept yet. PRESENCE_ENOMEM, or 0. */
+int unsaid_keep(struct plugin *plugin, const struct told *told);
+/* Tries again, a few at a time, once a second. */
+void unsaid_say(struct plugin *plugin, int64_t now_ms);
+
+/* digest.c: what all published records amount to, per role; also those that are yet unsaid */
 int digests_init(struct plugin *plugin);
 void digests_finish(struct plugin *plugin);
 void digest_record(struct plugin *plugin, const char *role, const char *topic, int64_t previous_rev,
 	int64_t rev);
-void digests_each(struct plugin *plugin, stat_visit *visit, void *context);
+/* A digest could not be made, and all records are about to be published again: they are counted
+ * from nothing; and that is over. In between digests are not told. */
+void digests_say_again(struct plugin *plugin);
+void digests_said_again(struct plugin *plugin);
+void digests_each(const struct plugin *plugin, stat_visit *visit, void *context);
 
 /* sys.c: $SYS/broker/presence */
 int sys_init(struct plugin *plugin);

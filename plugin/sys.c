@@ -70,9 +70,10 @@ static void set_value(struct value *value, const char *text)
 	char topic[PRESENCE_TOPIC_MAX];
 	if (!strcmp(value->text, text))
 		return;
-	(void)snprintf(value->text, sizeof(value->text), "%s", text);
 	(void)snprintf(topic, sizeof(topic), "$SYS/broker/presence/%s", value->name);
-	publish_value(topic, text);
+	/* Out of memory it is told the next time. */
+	if (!publish_value(topic, text))
+		(void)snprintf(value->text, sizeof(value->text), "%s", text);
 }
 
 /* Publishes the value when it differs from what it was. */

@@ -133,14 +133,7 @@ void tick(struct plugin *plugin, struct mosquitto_evt_tick *event)
 	kicks_run(plugin);
 	(void)hear_stores(plugin, started_us); /* the rest with the next tick */
 	settle_what_is_due(plugin, started_us);
-	if (plugin->topics_unsaid) {
-		plugin->topics_unsaid = false;
-		(void)plugin_feed(plugin,
-			(struct presence_event){
-				.type = PRESENCE_RESYNC,
-				.targets = PRESENCE_TARGET_TOPIC,
-			});
-	}
+	unsaid_say(plugin, now_ms);
 	beat_stores(plugin, now_ms);
 	sys_publish_changes(plugin, now_ms);
 	health_say(plugin, now_ms);

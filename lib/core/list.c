@@ -44,13 +44,30 @@ int presence_next(const struct presence *core, const char *role, const char *id,
 {
 	uint32_t hash = role ? subject_hash(core, role, id) : 0;
 	const struct subject *next = role ? first_behind(core, hash, role, id) : NULL;
-	bool is_last = role && hash == UINT32_MAX;
-	hash += role != NULL;
-	if (!next && !is_last && index_at_or_above(&core->subjects, &hash))
+	if (!next && role)
+		return presence_next_behind(core, hash, record);
+	if (!next && index_at_or_above(&core->subjects, &hash))
 		next = first_behind(core, hash, NULL, NULL);
 	if (!next)
 		return PRESENCE_ENOENT;
 	subject_record(core, next, record);
+	return PRESENCE_OK;
+}
+
+uint32_t presence_place(const struct presence *core, const char *role, const char *id)
+{
+	return subject_hash(core, role, id);
+}
+
+int presence_next_behind(
+	const struct presence *core, uint32_t place, struct presence_record *record)
+{
+	if (place == UINT32_MAX)
+		return PRESENCE_ENOENT;
+	uint32_t hash = place + 1;
+	if (!index_at_or_above(&core->subjects, &hash))
+		return PRESENCE_ENOENT;
+	subject_record(core, first_behind(core, hash, NULL, NULL), record);
 	return PRESENCE_OK;
 }
 

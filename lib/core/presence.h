@@ -238,6 +238,13 @@ int presence_lookup(const struct presence *core, const char *role, const char *i
 int presence_next(const struct presence *core, const char *role, const char *id,
 	struct presence_record *record);
 
+/* The place of role/id in that order, known or not: it does not tell whose it is. Those that share
+ * one, and there are few, follow one another. */
+uint32_t presence_place(const struct presence *core, const char *role, const char *id);
+/* As presence_next(), behind all that have that place. */
+int presence_next_behind(
+	const struct presence *core, uint32_t place, struct presence_record *record);
+
 /* How many records presence_next() has of this role and status; role NULL: of all. */
 uint64_t presence_count(const struct presence *core, const char *role, enum presence_status status);
 

@@ -156,7 +156,7 @@ struct presence {
 	struct walk say;     /* says again what is known */
 	uint32_t say_device; /* of say.next the next to be said; means something if say_begun */
 	bool say_begun;      /* some of say.next has been said */
-	bool say_everything; /* say.next ends with PRESENCE_RESYNCED */
+	bool say_resynced;   /* a store waits for PRESENCE_RESYNCED, at the end of say.next */
 	unsigned say_targets;
 	/* What the last effects borrow from; freed by the next step. */
 	uint32_t gone_subject, gone_device, gone_override, gone_activity, gone_note;

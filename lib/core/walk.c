@@ -76,12 +76,14 @@ void walk_say_everything(struct presence *core, unsigned targets)
 	core->say_targets = targets | (core->say.next ? core->say_targets : 0);
 	core->say.next = core->first;
 	core->say_begun = false;
-	core->say_everything = true;
+	/* Only who asked hears of the end, whatever else is said on the way or after it. */
+	if (targets & PRESENCE_TARGET_STORE)
+		core->say_resynced = true;
 }
 
 int64_t walk_deadline(const struct presence *core)
 {
-	if (core->say.next || core->say_everything || core->refresh.next)
+	if (core->say.next || core->say_resynced || core->refresh.next)
 		return 0; /* now: no clock starts before that */
 	return core->config.refresh_ms ? core->refresh_ms : INT64_MAX;
 }
@@ -151,10 +153,9 @@ void walk_step(
 {
 	if (core->say.next) {
 		say_step(core, event, effects);
-	} else if (core->say_everything) {
-		core->say_everything = false;
-		if (core->say_targets & PRESENCE_TARGET_STORE)
-			effect_add(core, effects, PRESENCE_RESYNCED, NULL, event);
+	} else if (core->say_resynced) {
+		core->say_resynced = false;
+		effect_add(core, effects, PRESENCE_RESYNCED, NULL, event);
 	} else {
 		if (!core->refresh.next) {
 			core->refresh.next = core->first;

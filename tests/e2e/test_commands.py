@@ -248,6 +248,25 @@ def test_a_list_has_everybody_once(make_control, version):
     assert ask(admin, "listPresence", count=6, after=last)["subjects"] == page[4:]
 
 
+def test_a_page_counts_whom_nothing_is_published_of(make_control):
+    """They are passed over, a bounded number at a time, and not named."""
+    world = make_control()
+    admin = admin_of(world)
+    shown, client = world.agent()
+    for number in range(0, 5000, 50):
+        ask_all(admin, *({"command": "setOverride", "role": "user", "id": f"unseen{number + i}",
+                          "status": "away"} for i in range(50)))
+    found, after, pages = [], {}, 0
+    while after is not None:
+        answer = ask(admin, "listPresence", **after)
+        assert "unseen" not in json.dumps(answer)
+        found += [f"{one['role']}/{one['id']}" for one in answer["subjects"]]
+        after = {"after": answer["after"]} if "after" in answer else None
+        pages += 1
+    assert shown in found and len(found) == len(set(found)) == answer["totalCount"]
+    assert pages == 3
+
+
 def test_a_page_looks_at_so_many_and_a_list_still_ends(make_control):
     """Rare among many: pages are empty, and go on."""
     world = make_control({"grace": "0"})

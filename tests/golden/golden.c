@@ -328,6 +328,13 @@ static void run_tick(struct runner *runner, char *const words[], int count)
 	tick(runner);
 }
 
+static void run_step(struct runner *runner, char *const words[], int count)
+{
+	(void)words;
+	(void)count;
+	step(runner, (struct presence_event){ .type = PRESENCE_TICK });
+}
+
 static void run_show(struct runner *runner, char *const words[], int count)
 {
 	runner->show_store = is_given(words, count, "store");
@@ -556,6 +563,7 @@ static const struct command commands[] = {
 	{ "stall", 2, run_stall },
 	{ "clock", 2, run_clock },
 	{ "tick", 1, run_tick },
+	{ "step", 1, run_step },
 	{ "show", 1, run_show },
 	{ "connect", 5, run_connect },
 	{ "end", 3, run_end },

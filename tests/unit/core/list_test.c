@@ -87,6 +87,30 @@ static void list(struct presence *core, unsigned char met[2 * SUBJECTS],
 	}
 }
 
+/* By places, too. */
+static void test_behind(void **state)
+{
+	struct presence *core = presence_create(&config, 0);
+	struct presence_record record = { .role = NULL }, next;
+	unsigned met = 0;
+	(void)state;
+	for (unsigned i = 0; i < SUBJECTS; i++)
+		connect(core, i);
+	for (; !presence_next(core, record.role, record.id, &record); met++) {
+		uint32_t place = presence_place(core, record.role, record.id);
+		int err = presence_next(core, record.role, record.id, &next);
+		while (!err && presence_place(core, next.role, next.id) == place)
+			err = presence_next(core, next.role, next.id, &next);
+		struct presence_record behind = { .id = "" };
+		assert_int_equal(presence_next_behind(core, place, &behind), err);
+		if (!err)
+			assert_string_equal(behind.id, next.id);
+	}
+	assert_int_equal(met, SUBJECTS);
+	assert_int_equal(presence_next_behind(core, UINT32_MAX, &record), PRESENCE_ENOENT);
+	presence_destroy(core);
+}
+
 static void test_each_once(void **state)
 {
 	unsigned char met[2 * SUBJECTS];
@@ -196,6 +220,7 @@ static void test_whose_session(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_each_once),
 		cmocka_unit_test(test_while_others_come_and_go),
 		cmocka_unit_test(test_counts),

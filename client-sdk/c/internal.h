@@ -56,12 +56,14 @@ struct role {
 	struct scope scope;
 	struct sum known, confirmed; /* over its entries that have a rev */
 	int64_t rev;                 /* the highest since it was subscribed to */
-	bool is_told, judged;        /* judged: what came when it was last subscribed to */
-	struct sum told;             /* its last digest */
+	bool judged;                 /* what came when it was last subscribed to */
+	bool is_told, told_now;      /* there is a last digest; it is of this connection */
+	struct sum told;
 	int64_t told_rev;
 	unsigned disagreed; /* digests, in a row */
 	bool doubted, asked;
-	int64_t agreed_ms; /* wall clock: when a digest last agreed */
+	uint64_t asked_fence; /* this one's answer comes behind the digest asked for, if any */
+	int64_t agreed_ms;    /* wall clock: when a digest last agreed */
 	int64_t recheck_ms, snapshot_ms,
 		snapshot_gap_ms; /* when a digest, a repair may be asked for */
 	char name[];
@@ -304,6 +306,9 @@ void ask_answered(struct presence_client *client, const char *data);
 /* digest.c */
 /* All that was retained has come, or all the broker let through: the last digest tells. */
 void digest_judge(struct presence_client *client, struct role *role);
+/* It was asked for and did not come. That of a connection before then tells of a broker that is no
+ * more: this one has had no record of the role. */
+void digest_missing(struct role *role);
 void digest_heard(struct presence_client *client, const char *role, bool retained,
 	const char *payload, size_t length);
 

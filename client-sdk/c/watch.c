@@ -44,6 +44,7 @@ static void role_begin(struct role *role)
 	role->rev = 0;
 	role->disagreed = 0;
 	role->asked = role->judged = false;
+	role->recheck_ms = now_ms() + DIGEST_WAIT_MS;
 }
 
 /* Records first: the digest that is retained is worth something only behind them. */
@@ -121,7 +122,11 @@ int watch_recheck(struct presence_client *client, struct role *role)
 	for (struct role *each = client->first_role; each; each = each->next)
 		if (everybody || each == role) {
 			each->asked = true;
+			/* Unless the one of the last time is still on its way. */
+			if (!client->fence_pending || each->asked_fence + 1 != client->fence_next)
+				each->asked_fence = client->fence_next;
 			each->recheck_ms = next_ms;
+			client->fence_wanted |= each->is_told && !each->told_now;
 		}
 	int err = digest_filter(everybody ? NULL : role->name, filter, sizeof(filter));
 	return err ? err : out_subscribe(client, filter);
@@ -202,8 +207,11 @@ static void judge(struct presence_client *client, struct role *role)
 {
 	const struct scope *scope = widest(client, role, NULL);
 	settle(client, &role->scope);
-	if (scope && has_come(client, scope))
-		digest_judge(client, role);
+	if (!scope || !has_come(client, scope))
+		return;
+	if (role->asked_fence == client->fence_answered)
+		digest_missing(role);
+	digest_judge(client, role);
 }
 
 /* Whether there may be a record although none came: those of a role have its digest to tell; who
@@ -249,7 +257,7 @@ void watch_lost(struct presence_client *client)
 	entries_each(client, unready, NULL);
 	client->everybody.ready = false;
 	for (struct role *role = client->first_role; role; role = role->next)
-		role->scope.ready = role->doubted = false;
+		role->scope.ready = role->doubted = role->told_now = false;
 }
 
 static int watch_begin(

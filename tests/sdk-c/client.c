@@ -16,6 +16,8 @@
 #define RESPONSE CONTROL "/response"
 #define DIGEST "$SYS/broker/presence/digest/agent"
 #define NOTHING_BUT_NEWER "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":9}"
+#define DIGESTS "$SYS/broker/presence/digest/+"
+#define BOTH "{\"count\":2,\"xor\":\"000a0f000008920e\",\"rev\":6}" /* u1 of rev 5, u2 of 6 */
 #define NOTHING "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":0}"
 
 static void record_text(char *out, size_t size, const char *id, const char *status, int rev)
@@ -509,7 +511,7 @@ static void test_a_repair_takes_back_what_is_gone(void **state)
 static void test_a_snapshot_that_is_cut(void **state)
 {
 	(void)state;
-	static const char both[] = "{\"count\":2,\"xor\":\"000a0f000008920e\",\"rev\":6}",
+	static const char both[] = BOTH,
 			  other[] = "{\"count\":2,\"xor\":\"0000000000000001\",\"rev\":9}";
 	struct fake fake;
 	fake_begin_watching(&fake, "agent");
@@ -547,6 +549,82 @@ static void test_a_snapshot_that_is_cut(void **state)
 	assert_true(fake_message(&fake, DIGEST, other, true));
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+/* u1 and u2 are known, and a digest has said so; then the connection begins anew. */
+static void begin_after_a_digest(struct fake *fake)
+{
+	fake_begin_watching(fake, NULL);
+	hear(fake, "u1", "online", 5);
+	hear(fake, "u2", "online", 6);
+	assert_true(fake_answer(fake, "getPresence", NULL));
+	assert_true(fake_message(fake, DIGEST, BOTH, false));
+	presence_client_on_disconnect(fake->client, 7);
+	fake_clear(fake);
+	presence_client_on_connect(fake->client, 0);
+}
+
+/* A broker that was started again and keeps nothing: its first digest of a role comes with the
+ * first record. What was said before tells that something is missing, not that it is there. */
+static void test_a_digest_of_the_connection_before(void **state)
+{
+	(void)state;
+	struct fake fake;
+	begin_after_a_digest(&fake);
+	int64_t sure_ms = look(&fake, "u1").sure_ms;
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	struct timespec little = { .tv_nsec = 20000000 };
+	nanosleep(&little, NULL);
+	hear(&fake, "u3", "online", 2);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	assert_int_equal(look(&fake, "u1").sure_ms, sure_ms);
+	/* By now there would have been one; it is asked for once more, and does not come. */
+	fake_clear(&fake);
+	fake.ahead_s = 10;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', DIGESTS), 0);
+	fake.ahead_s = 12;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', DIGESTS), 1);
+	assert_int_equal(fake.told_count, 0);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 2);
+	assert_true(fake.told[0].record.forgotten && fake.told[1].record.forgotten);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_ONLINE);
+	/* That is settled: it is not asked again what came of it. */
+	fake_clear(&fake);
+	fake.ahead_s = 24;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(count_said(&fake, "getPresence"), 0);
+	fake_end(&fake);
+}
+
+/* The digest was cut with the records: to ask for it brings it, and nobody was forgotten. */
+static void test_a_digest_that_is_cut(void **state)
+{
+	(void)state;
+	struct fake fake;
+	begin_after_a_digest(&fake);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	fake.ahead_s = 12;
+	(void)presence_client_tick(fake.client);
+	/* The question behind it was cut, too: the answer to the next one does not tell of it. */
+	fake.ahead_s = 22;
+	fake_clear(&fake);
+	(void)presence_client_tick(fake.client);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	fake.ahead_s = 24;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', DIGESTS), 1);
+	assert_true(fake_message(&fake, DIGEST, BOTH, true));
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_ONLINE);
 	fake_end(&fake);
 }
 
@@ -796,6 +874,8 @@ int main(void)
 		cmocka_unit_test(test_repairs_get_rarer),
 		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
 		cmocka_unit_test(test_a_snapshot_that_is_cut),
+		cmocka_unit_test(test_a_digest_of_the_connection_before),
+		cmocka_unit_test(test_a_digest_that_is_cut),
 		cmocka_unit_test(test_single_subjects_are_asked_about),
 		cmocka_unit_test(test_a_repair_of_everybody),
 		cmocka_unit_test(test_everybody_is_unknown_without_connection),

@@ -38,7 +38,7 @@ enum {
 	TICK_MAX_MS = 1000,
 };
 
-/* Something that is watched. It is subscribed to unless a wider one is. */
+/* Something that is watched. It is subscribed to unless a wider one is, and was not refused. */
 struct scope {
 	bool wanted;
 	bool ready;     /* on this connection all that was retained has come once */
@@ -264,8 +264,12 @@ int64_t answers_next_ms(const struct presence_client *client);
 /* entry.c */
 void record_of(const struct presence_client *client, const struct entry *entry,
 	struct presence_client_record *record);
-/* The widest that is watched and has this in it; NULL: none. role and entry may be NULL. */
+/* The widest that is watched, was not refused and has this in it; NULL: none. role and entry may be
+ * NULL. */
 const struct scope *widest(
+	const struct presence_client *client, const struct role *role, const struct entry *entry);
+/* Whether the application wants to know of it, refused or not. */
+bool is_watched(
 	const struct presence_client *client, const struct role *role, const struct entry *entry);
 struct entry *entry_find(struct presence_client *client, const char *role, const char *id);
 int entry_get_or_add(
@@ -288,11 +292,13 @@ void entries_each(struct presence_client *client, entry_visit *visit, void *cont
 /* watch.c */
 int watch_subscribe_all(struct presence_client *client);
 int watch_snapshot(struct presence_client *client, struct role *role);
-int watch_audit(struct presence_client *client);
+/* Subscribes again to single subjects of role; NULL: of all. */
+int watch_audit(struct presence_client *client, const struct role *role);
 int watch_recheck(struct presence_client *client, struct role *role);
 /* Sends the one command whose answer tells that what was subscribed to before it is here. */
 int watch_send_fence(struct presence_client *client);
 void watch_fence_answered(struct presence_client *client, uint64_t fence);
+/* What is narrower, and watched, is subscribed to instead: that may be allowed. */
 void watch_refused(struct presence_client *client, const char *filter);
 void watch_lost(struct presence_client *client);
 

@@ -859,6 +859,72 @@ static void test_not_let_in(void **state)
 	fake_end(&fake);
 }
 
+/* A wide watch that is refused has nothing in it: what is narrower is subscribed to by itself. */
+static void test_what_is_narrower_is_let_in(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	refuse(&fake, "presence/agent/+");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 2);
+	/* And so it is with the next connection. */
+	presence_client_on_disconnect(fake.client, 7);
+	fake_clear(&fake);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 0);
+	refuse(&fake, "presence/agent/+");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	/* What it has is heard of again each minute, as whoever is watched by himself. */
+	fake_clear(&fake);
+	fake.ahead_s = 61;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 0);
+	fake_end(&fake);
+}
+
+static void test_not_everybody_is_let_in(void **state)
+{
+	(void)state;
+	struct fake fake;
+	struct presence_client_record record;
+	struct presence_client_storage storage;
+	fake_begin(&fake, false, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "device", "d1"), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 0);
+	refuse(&fake, "presence/+/+");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/device/d1"), 1);
+	assert_int_equal(presence_client_watch(fake.client, "client", NULL), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/client/+"), 1);
+	hear(&fake, "u1", "online", 5);
+	(void)fake_answer(&fake, "getPresence", NULL);
+	(void)presence_client_tick(fake.client);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_OFFLINE);
+	/* Watched all the same; but nothing is known. */
+	assert_int_equal(look_at(&fake, "device", "d2").status, PRESENCE_CLIENT_UNKNOWN);
+	/* What is not watched by itself any more, is not by way of everybody either. */
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(presence_client_unwatch(fake.client, "agent", NULL), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/+/+"), 1);
+	assert_int_equal(presence_client_unwatch(fake.client, NULL, NULL), 0);
+	assert_int_equal(presence_client_lookup(fake.client, "agent", "u2", &record, &storage),
+		PRESENCE_CLIENT_ENOENT);
+	fake_end(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -888,6 +954,8 @@ int main(void)
 		cmocka_unit_test(test_subscriptions),
 		cmocka_unit_test(test_watched_meanwhile),
 		cmocka_unit_test(test_not_let_in),
+		cmocka_unit_test(test_what_is_narrower_is_let_in),
+		cmocka_unit_test(test_not_everybody_is_let_in),
 		cmocka_unit_test(test_a_will_before_the_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

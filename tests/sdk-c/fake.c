@@ -36,7 +36,7 @@ static int remember(char what, const char *topic, const void *payload, int lengt
 {
 	assert_true(now && now->sent_count < FAKE_SENT_MAX && length < FAKE_TEXT_MAX);
 	struct fake_sent *sent = &now->sent[now->sent_count++];
-	*sent = (struct fake_sent){ .what = what, .retain = retain, .mid = now->sent_count };
+	*sent = (struct fake_sent){ .what = what, .retain = retain, .mid = ++now->mids };
 	(void)snprintf(sent->topic, sizeof(sent->topic), "%s", topic);
 	if (length)
 		memcpy(sent->payload, payload, (size_t)length);
@@ -55,7 +55,7 @@ int mosquitto_subscribe(struct mosquitto *mosq, int *mid, const char *sub, int q
 {
 	assert_true(mosq == fake_mosquitto() && qos == 0);
 	remember('s', sub, NULL, 0, false);
-	*mid = now->sent_count;
+	*mid = now->mids;
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -26,7 +26,7 @@ struct fake_told {
 
 struct fake {
 	struct presence_client *client;
-	int sent_count, told_count;
+	int mids, sent_count, told_count;
 	struct fake_sent sent[FAKE_SENT_MAX];
 	struct fake_told told[FAKE_TOLD_MAX];
 	int connections;

@@ -34,6 +34,7 @@ enum {
 		20000, /* from one repair to the next, doubled each time it does not help */
 	SNAPSHOT_MAX_MS = 3600000,
 	STABLE_MS = 10000, /* a connection that lasted this long starts the retries afresh */
+	SENT_MS = 60000,   /* for so long it is known that a subscription awaits its answer */
 	TYPING_MS = 6000,  /* not heard of again for so long, somebody stopped */
 	TICK_MAX_MS = 1000,
 };
@@ -107,6 +108,7 @@ struct out {
 	enum out_type type;
 	bool retain;
 	int mid; /* of a subscription that was sent */
+	int64_t sent_ms;
 	size_t length;
 	const char *payload; /* behind topic */
 	char topic[];

@@ -781,6 +781,29 @@ static void test_subscriptions(void **state)
 	fake_end(&fake);
 }
 
+/* An application need not hand on what its subscriptions are answered: they are not kept for ever.
+ */
+static void test_subscriptions_nobody_hands_on(void **state)
+{
+	(void)state;
+	static const int granted = 0;
+	struct fake fake;
+	int kept = 0;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	presence_client_on_connect(fake.client, 0);
+	for (int minute = 1; minute <= 10; minute++) {
+		fake_clear(&fake);
+		fake.ahead_s = 61 * minute;
+		(void)presence_client_tick(fake.client);
+		assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	}
+	for (int mid = 1; mid <= fake.mids; mid++)
+		kept += presence_client_on_subscribe(fake.client, mid, 1, &granted);
+	assert_int_equal(kept, 1);
+	fake_end(&fake);
+}
+
 /* An answer tells of what was subscribed to before its question, and of nothing later. */
 static void test_watched_meanwhile(void **state)
 {
@@ -952,6 +975,7 @@ int main(void)
 		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_subscriptions),
+		cmocka_unit_test(test_subscriptions_nobody_hands_on),
 		cmocka_unit_test(test_watched_meanwhile),
 		cmocka_unit_test(test_not_let_in),
 		cmocka_unit_test(test_what_is_narrower_is_let_in),

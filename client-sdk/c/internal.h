@@ -165,7 +165,7 @@ struct presence_client {
 
 	pthread_mutex_t lock;
 	/* The rest with the lock held. */
-	bool connected, ended, leaving, problem_told;
+	bool connected, ended, leaving, destroyed, problem_told;
 	bool plugin_seen, answered;        /* on this connection: records or digests; commands */
 	bool plugin_awaited;               /* there was one on the last connection */
 	int64_t connected_ms, retained_ms; /* monotonic; when the last retained record came */
@@ -241,6 +241,8 @@ int64_t session_tick(struct presence_client *client);
 
 /* say.c */
 int say_everything(struct presence_client *client);
+/* Whoever waits to be told of what was declared waits no more. */
+void say_give_up(struct presence_client *client);
 bool say_beats(const struct presence_client *client);
 int say_heartbeat(struct presence_client *client, enum purpose purpose);
 

@@ -341,6 +341,44 @@ static void test_answers(void **state)
 	assert_int_equal(fake.done, PRESENCE_CLIENT_ECANCELED);
 }
 
+static void done_and_on(struct presence_client *client, enum presence_client_error error,
+	const char *words, const char *data, void *context)
+{
+	fake_done(client, error, words, data, context);
+	assert_int_equal(error, PRESENCE_CLIENT_ECANCELED);
+	assert_int_equal(presence_client_clear_status(client, NULL, NULL), PRESENCE_CLIENT_ESTATE);
+	assert_int_equal(
+		presence_client_set_status(client, PRESENCE_CLIENT_DND, NULL, done_and_on, context),
+		PRESENCE_CLIENT_ESTATE);
+	assert_int_equal(presence_client_clear_override(client, NULL, NULL, done_and_on, context),
+		PRESENCE_CLIENT_ENOTCONN);
+	assert_int_equal(presence_client_watch(client, "agent", "u9"), 0);
+}
+
+/* Whoever waits at the end is called back once, whatever he does then. */
+static void test_destroyed(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_int_equal(presence_client_set_status(
+				 fake.client, PRESENCE_CLIENT_AWAY, NULL, done_and_on, &fake),
+		0);
+	fake_end(&fake);
+	assert_int_equal(fake.done_count, 1);
+	fake_begin(&fake, true, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_set_status(
+				 fake.client, PRESENCE_CLIENT_AWAY, NULL, done_and_on, &fake),
+		0);
+	assert_int_equal(
+		presence_client_clear_override(fake.client, NULL, NULL, done_and_on, &fake), 0);
+	fake_clear(&fake);
+	fake_end(&fake);
+	assert_int_equal(fake.done_count, 2);
+	assert_int_equal(fake.sent_count, 0);
+}
+
 static void test_no_answer(void **state)
 {
 	(void)state;
@@ -955,6 +993,7 @@ int main(void)
 		cmocka_unit_test(test_what_a_connection_begins_with),
 		cmocka_unit_test(test_a_status_is_said_again),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_destroyed),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_leaving),
 		cmocka_unit_test(test_refused),

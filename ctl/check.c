@@ -64,6 +64,14 @@ static const char *library_of(const struct conf_line *line)
 
 static void add_plugin(struct check *check, const struct conf_line *line, const char *path)
 {
+	bool is_named = !strcmp(line->key, "plugin_load");
+	if (line->blanks_behind || (is_named ? *path == ' ' : line->blanks_before))
+		check_fix(check_note(check, CHECK_ERROR, CHECK_2_1, line,
+				  "blanks stand around the path of the %s line: the broker takes "
+				  "them "
+				  "as part of it, and does not start",
+				  line->key),
+			"put one space before it, and none behind it");
 	if (check->plugin_count == CHECK_PLUGINS_MAX)
 		return;
 	const char *base = strrchr(path, '/');
@@ -113,10 +121,8 @@ static void collect(struct check *check)
 			size_t at = is_default ? 0 : check->listener_count++;
 			check->listener[at].line = line;
 		} else if (!strcmp(line->key, "protocol")) {
-			const char *protocol = line->value;
-			/* No line is without a value. NOLINTNEXTLINE(clang-analyzer-core.*) */
-			bool is_websockets = !strcmp(protocol, "websockets");
-			check->listener[check->listener_count - 1].websockets = is_websockets;
+			check->listener[check->listener_count - 1].websockets = conf_is(
+				line, "websockets");
 		}
 	}
 	check->per_listener = conf_is_true(conf_find(&check->conf, "per_listener_settings"));

@@ -7,6 +7,8 @@
 
 #include "ctl/check.h"
 
+enum { QUEUED = 1000 }; /* max_queued_messages, unless it is set */
+
 /* Listeners as the broker makes them: the default one exists when it is asked for, or alone. */
 static size_t first_listener(const struct check *check)
 {
@@ -65,7 +67,7 @@ static void check_delays(struct check *check)
 				  "set_tcp_nodelay is not true: a change can take 6 ms and more to "
 				  "arrive instead of 0.1 ms"),
 			"set_tcp_nodelay true");
-	if (keepalive && strcmp(keepalive->value, "0"))
+	if (conf_number(keepalive, 0))
 		check_fix(
 			check_note(check, CHECK_WARNING, CHECK_2_0_21, keepalive,
 				"max_keepalive throws out some clients as soon as they connect, a "
@@ -78,15 +80,17 @@ static void check_queues(struct check *check)
 	const struct conf_line *upgrade = conf_find(&check->conf, "upgrade_outgoing_qos");
 	const struct conf_line *queued = conf_find(&check->conf, "max_queued_messages");
 	const struct conf_line *offline = conf_find(&check->conf, "queue_qos0_messages");
-	const char *most = queued ? queued->value : "1000";
-	if (conf_is_true(upgrade) && strcmp(most, "0"))
+	long long most = conf_number(queued, QUEUED);
+	char number[24];
+	(void)snprintf(number, sizeof(number), "%lld", most);
+	if (conf_is_true(upgrade) && most)
 		check_fix(check_note(check, CHECK_WARNING, CHECK_ALL, upgrade,
 				  "upgrade_outgoing_qos sends records with the QoS of the "
 				  "subscription: "
 				  "at QoS 1 and 2 a subscriber silently gets no more than about %s "
 				  "of "
 				  "the retained ones (max_queued_messages)",
-				  most),
+				  number),
 			"let watchers subscribe with QoS 0, or remove upgrade_outgoing_qos");
 	if (conf_is_true(offline))
 		check_fix(
@@ -94,7 +98,7 @@ static void check_queues(struct check *check)
 				"queue_qos0_messages keeps every change for watchers that are "
 				"away: "
 				"up to %s old records each, which the retained ones have overtaken",
-				strcmp(most, "0") ? most : "without limit"),
+				most ? number : "without limit"),
 			"queue_qos0_messages false, or let watchers connect with a clean session");
 }
 
@@ -105,7 +109,7 @@ static void check_snapshot(struct check *check)
 {
 	enum { ENOUGH = 200000 };
 	const struct conf_line *queued = conf_find(&check->conf, "max_queued_messages");
-	long long most = queued ? strtoll(queued->value, NULL, 10) : 1000;
+	long long most = conf_number(queued, QUEUED);
 	const struct conf_line *websockets = NULL;
 	for (size_t i = first_listener(check); i < check->listener_count && !websockets; i++)
 		if (check->listener[i].websockets)

@@ -7,9 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-static const char include_suffix[] = ".conf";
+static const char include_suffix[] = ".conf", blanks[] = " \t\v\f\r";
 
 char *conf_read_file(const char *path, size_t *length)
 {
@@ -68,8 +67,17 @@ static void add_line(struct conf *conf, const char *file, size_t number, const c
 	char *value = key + strcspn(key, " ");
 	if (*value)
 		*value++ = '\0';
-	conf->line[conf->count++] = (struct conf_line){ file, number, key,
-		value + strspn(value, " ") };
+	char *start = value + strspn(value, blanks);
+	size_t length = strlen(start), used = length;
+	while (used && strchr(blanks, start[used - 1]))
+		used--;
+	start[used] = '\0';
+	conf->line[conf->count++] = (struct conf_line){ .file = file,
+		.line = number,
+		.key = key,
+		.value = start,
+		.blanks_before = start > value,
+		.blanks_behind = used < length };
 }
 
 static void read_one(struct conf *conf, const char *path, const char *from, size_t from_line);
@@ -157,9 +165,10 @@ static void read_one(struct conf *conf, const char *path, const char *from, size
 			continue;
 		add_line(conf, file, number, start);
 		struct conf_line *added = conf->count ? &conf->line[conf->count - 1] : NULL;
-		/* One that was included includes no more. */
+		/* One that was included includes no more. Of this path the broker takes off no
+		 * blanks. */
 		if (added && !from && !strcmp(added->key, "include_dir") && *added->value)
-			read_folder(conf, added->value, file, number);
+			read_folder(conf, start + sizeof("include_dir"), file, number);
 	}
 	free(text);
 }
@@ -190,7 +199,18 @@ const struct conf_line *conf_find(const struct conf *conf, const char *key)
 	return NULL;
 }
 
+bool conf_is(const struct conf_line *line, const char *word)
+{
+	size_t length = strlen(word);
+	return line && strcspn(line->value, " ") == length && !memcmp(line->value, word, length);
+}
+
 bool conf_is_true(const struct conf_line *line)
 {
-	return line && (!strcasecmp(line->value, "true") || !strcmp(line->value, "1"));
+	return conf_is(line, "true") || conf_is(line, "1");
+}
+
+long long conf_number(const struct conf_line *line, long long otherwise)
+{
+	return line ? strtoll(line->value, NULL, 10) : otherwise;
 }

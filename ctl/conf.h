@@ -10,8 +10,9 @@
 struct conf_line {
 	const char *file;
 	size_t line;
-	char *key;         /* up to the first blank */
-	const char *value; /* what follows, trimmed at its start; empty: none */
+	char *key;                         /* up to the first blank */
+	const char *value;                 /* what follows, without blanks around it; empty: none */
+	bool blanks_before, blanks_behind; /* there were some, besides the one that separates it */
 };
 
 /* What could not be read. */
@@ -38,7 +39,12 @@ void conf_finish(struct conf *conf);
 
 /* The last line of this key, which is the one that counts for most options; NULL: none. */
 const struct conf_line *conf_find(const struct conf *conf, const char *key);
-bool conf_is_true(const struct conf_line *line); /* false for NULL */
+
+/* Of words, true and false and numbers the broker reads the first and takes no notice of what
+ * stands behind it. NULL is no word, and not true. */
+bool conf_is(const struct conf_line *line, const char *word);
+bool conf_is_true(const struct conf_line *line);
+long long conf_number(const struct conf_line *line, long long otherwise);
 
 /* The whole of a file, terminated, to be freed; NULL, and errno. */
 char *conf_read_file(const char *path, size_t *length);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "ctl/clock.h"
@@ -109,6 +110,11 @@ static bool pause_for(struct watch *watch, struct pollfd fds[FDS], int64_t ms)
 	return true;
 }
 
+static void free_node(struct table_node *node)
+{
+	free(node);
+}
+
 /* Connects again, as often as it takes. False: it is the end, with *end. */
 static bool reconnect(struct watch *watch, const struct subcommand_call *call,
 	struct pollfd fds[FDS], enum ctl_exit *end, char *problem)
@@ -123,6 +129,7 @@ static bool reconnect(struct watch *watch, const struct subcommand_call *call,
 			return false;
 		/* A reader starts afresh when it subscribes again. */
 		board_clear(&watch->board);
+		table_clear(&watch->in_json, free_node);
 		*end = connect_and_subscribe(watch, call, problem);
 		if (*end != CTL_UNREACHABLE)
 			break;
@@ -143,6 +150,10 @@ enum ctl_exit run_watch(const struct subcommand_call *call)
 		.lines_left = settings->count ? settings->count : -1,
 		.dirty = true,
 	};
+	if (table_init(&watch.in_json))
+		return CTL_TROUBLE;
+	/* Without random numbers, zeros: it only has to be hard to guess. */
+	(void)!getrandom(watch.hash_key, sizeof(watch.hash_key), 0);
 	link_place(settings, watch.place, sizeof(watch.place));
 	enum ctl_exit end = connect_and_subscribe(&watch, call, problem);
 	struct pollfd fds[FDS] = {
@@ -167,6 +178,8 @@ enum ctl_exit run_watch(const struct subcommand_call *call)
 	if (end != CTL_OK && problem[0])
 		(void)fprintf(stderr, "presencectl: %s\n", problem);
 	board_clear(&watch.board);
+	table_clear(&watch.in_json, free_node);
+	table_finish(&watch.in_json);
 	link_close(&watch.link);
 	return end;
 }

@@ -4,6 +4,7 @@
 
 /* Inside watch. */
 
+#include "core/table.h"
 #include "ctl/board.h"
 #include "ctl/link.h"
 #include "ctl/subcommand.h"
@@ -15,6 +16,8 @@ struct watch {
 	bool screen; /* a table; else lines */
 	struct terminal terminal;
 	struct board board;
+	struct table in_json; /* hashes of the topics that had a record, and that in JSON */
+	uint8_t hash_key[16];
 	struct show_layout layout;
 	const char *trouble; /* shown while there is no connection */
 	char place[256];     /* of the broker */

@@ -3,10 +3,65 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/siphash.h"
 #include "ctl/clock.h"
 #include "ctl/subject.h"
 #include "ctl/watch.h"
 #include "wire/utf8.h"
+
+static bool is_any(const struct table_node *node, const void *key)
+{
+	(void)node;
+	(void)key;
+	return true;
+}
+
+static uint64_t hash_of(const struct watch *watch, const char *topic)
+{
+	struct siphash hash;
+	siphash_init(&hash, watch->hash_key);
+	siphash_update(&hash, topic, strlen(topic));
+	return siphash_finish(&hash);
+}
+
+static struct table_node *find_json(const struct watch *watch, const char *topic)
+{
+	return table_find(&watch->in_json, hash_of(watch, topic), is_any, NULL);
+}
+
+static void remember_json(struct watch *watch, const char *topic)
+{
+	struct table_node *node = find_json(watch, topic) ? NULL : malloc(sizeof(*node));
+	if (!node) /* it is known, or a bare word will be believed */
+		return;
+	node->hash = hash_of(watch, topic);
+	table_insert(&watch->in_json, node);
+}
+
+static void forget_json(struct watch *watch, const char *topic)
+{
+	struct table_node *node = find_json(watch, topic);
+	if (node)
+		table_remove(&watch->in_json, node);
+	free(node);
+}
+
+/* Birth messages and last wills of clients stand under the same topics until the plugin has
+ * published its own again. PRESENCE_EINVAL: it is no record. */
+static int read_json(struct watch *watch, const struct mosquitto_message *message,
+	const struct subject *subject, struct presence_record *record,
+	struct record_storage **storage)
+{
+	int err = record_read(message->payload, (size_t)message->payloadlen, record, storage);
+	if (err)
+		return err;
+	if (strcmp(record->role, subject->role) != 0 || strcmp(record->id, subject->id) != 0) {
+		record_free(*storage);
+		return PRESENCE_EINVAL;
+	}
+	remember_json(watch, message->topic);
+	return PRESENCE_OK;
+}
 
 /* With payload_format text there is only the status: the rest is not known. */
 static int read_text(const char *payload, size_t length, const struct subject *subject,
@@ -88,11 +143,14 @@ void watch_take(struct watch *watch, const struct mosquitto_message *message)
 		!subject_of_topic(settings->topic, message->topic, &subject))
 		return;
 	if (!length) {
+		forget_json(watch, message->topic);
 		forget(watch, &subject);
 		return;
 	}
-	if (record_read(payload, length, &record, &storage) &&
-		read_text(payload, length, &subject, &record, &storage))
+	/* The plugin writes all its records in one format. */
+	if (read_json(watch, message, &subject, &record, &storage) &&
+		(find_json(watch, message->topic) ||
+			read_text(payload, length, &subject, &record, &storage)))
 		return; /* not the plugin's */
 	if (watch->screen) {
 		char name[SHOW_SUBJECT_MAX];

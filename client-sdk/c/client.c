@@ -208,28 +208,17 @@ int presence_client_create(
 	return PRESENCE_CLIENT_OK;
 }
 
-static void declaration_give_up(struct presence_client *client)
-{
-	struct notice *notice = client->declared.done
-		? notice_create(TELL_DONE,
-			  (const char *[4]){ presence_strerror(PRESENCE_CLIENT_ECANCELED) })
-		: NULL;
-	if (!notice)
-		return;
-	notice->error = PRESENCE_CLIENT_ECANCELED;
-	notice->done = client->declared.done;
-	notice->context = client->declared.context;
-	notice_add(client, notice);
-}
-
 void presence_client_destroy(struct presence_client *client)
 {
 	if (!client)
 		return;
 	(void)presence_client_stop(client);
 	client_enter(client);
+	/* Whoever is called back now can say nothing more, and has nothing to wait for. */
+	client->destroyed = true;
+	client->connected = false;
 	answers_give_up(client, PRESENCE_CLIENT_ECANCELED);
-	declaration_give_up(client);
+	say_give_up(client);
 	out_clear(client);
 	client_leave(client, true);
 	thread_destroy(client);

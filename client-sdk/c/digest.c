@@ -58,12 +58,13 @@ static void confirm(struct presence_client *client, struct entry *entry, void *r
 		entry_confirm(client, entry);
 }
 
-/* With what came; or with all that is known, which then is as it was. */
+/* With what came; or with all that is known, which then is as it was. A digest of a connection
+ * before knew that anyway: it can doubt what came, and confirm nothing that did not. */
 static bool agrees(struct presence_client *client, struct role *role)
 {
 	if (equals(&role->told, &role->confirmed))
 		return true;
-	if (!equals(&role->told, &role->known))
+	if (!role->told_now || !equals(&role->told, &role->known))
 		return false;
 	entries_each(client, confirm, role);
 	return true;
@@ -97,6 +98,12 @@ void digest_judge(struct presence_client *client, struct role *role)
 						   : !agrees(client, role);
 	if (!role->doubted)
 		role->agreed_ms = wall_ms();
+}
+
+void digest_missing(struct role *role)
+{
+	if (!role->told_now)
+		role->is_told = role->doubted = false;
 }
 
 /* Twice in a row: between the broker's counting and this, somebody may just have been forgotten. If
@@ -133,7 +140,7 @@ void digest_heard(struct presence_client *client, const char *name, bool retaine
 		return;
 	role->told = digest.sum;
 	role->told_rev = digest.rev;
-	role->is_told = true;
+	role->is_told = role->told_now = true;
 	/* Older than what is known: it cannot tell. */
 	if (digest.rev < role->rev)
 		return;

@@ -65,14 +65,26 @@ int role_get_or_add(struct presence_client *client, const char *name, struct rol
 	return PRESENCE_CLIENT_OK;
 }
 
+static bool is_read(const struct scope *scope)
+{
+	return scope->wanted && !scope->refused;
+}
+
 const struct scope *widest(
 	const struct presence_client *client, const struct role *role, const struct entry *entry)
 {
-	if (client->everybody.wanted)
+	if (is_read(&client->everybody))
 		return &client->everybody;
-	if (role && role->scope.wanted)
+	if (role && is_read(&role->scope))
 		return &role->scope;
-	return entry && entry->scope.wanted ? &entry->scope : NULL;
+	return entry && is_read(&entry->scope) ? &entry->scope : NULL;
+}
+
+bool is_watched(
+	const struct presence_client *client, const struct role *role, const struct entry *entry)
+{
+	return client->everybody.wanted || (role && role->scope.wanted) ||
+		(entry && entry->scope.wanted);
 }
 
 struct entry *entry_find(struct presence_client *client, const char *role, const char *id)

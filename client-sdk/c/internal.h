@@ -34,11 +34,12 @@ enum {
 		20000, /* from one repair to the next, doubled each time it does not help */
 	SNAPSHOT_MAX_MS = 3600000,
 	STABLE_MS = 10000, /* a connection that lasted this long starts the retries afresh */
+	SENT_MS = 60000,   /* for so long it is known that a subscription awaits its answer */
 	TYPING_MS = 6000,  /* not heard of again for so long, somebody stopped */
 	TICK_MAX_MS = 1000,
 };
 
-/* Something that is watched. It is subscribed to unless a wider one is. */
+/* Something that is watched. It is subscribed to unless a wider one is, and was not refused. */
 struct scope {
 	bool wanted;
 	bool ready;     /* on this connection all that was retained has come once */
@@ -56,12 +57,14 @@ struct role {
 	struct scope scope;
 	struct sum known, confirmed; /* over its entries that have a rev */
 	int64_t rev;                 /* the highest since it was subscribed to */
-	bool is_told, judged;        /* judged: what came when it was last subscribed to */
-	struct sum told;             /* its last digest */
+	bool judged;                 /* what came when it was last subscribed to */
+	bool is_told, told_now;      /* there is a last digest; it is of this connection */
+	struct sum told;
 	int64_t told_rev;
 	unsigned disagreed; /* digests, in a row */
 	bool doubted, asked;
-	int64_t agreed_ms; /* wall clock: when a digest last agreed */
+	uint64_t asked_fence; /* this one's answer comes behind the digest asked for, if any */
+	int64_t agreed_ms;    /* wall clock: when a digest last agreed */
 	int64_t recheck_ms, snapshot_ms,
 		snapshot_gap_ms; /* when a digest, a repair may be asked for */
 	char name[];
@@ -105,6 +108,7 @@ struct out {
 	enum out_type type;
 	bool retain;
 	int mid; /* of a subscription that was sent */
+	int64_t sent_ms;
 	size_t length;
 	const char *payload; /* behind topic */
 	char topic[];
@@ -161,7 +165,7 @@ struct presence_client {
 
 	pthread_mutex_t lock;
 	/* The rest with the lock held. */
-	bool connected, ended, leaving, problem_told;
+	bool connected, ended, leaving, destroyed, problem_told;
 	bool plugin_seen, answered;        /* on this connection: records or digests; commands */
 	bool plugin_awaited;               /* there was one on the last connection */
 	int64_t connected_ms, retained_ms; /* monotonic; when the last retained record came */
@@ -237,6 +241,8 @@ int64_t session_tick(struct presence_client *client);
 
 /* say.c */
 int say_everything(struct presence_client *client);
+/* Whoever waits to be told of what was declared waits no more. */
+void say_give_up(struct presence_client *client);
 bool say_beats(const struct presence_client *client);
 int say_heartbeat(struct presence_client *client, enum purpose purpose);
 
@@ -262,8 +268,12 @@ int64_t answers_next_ms(const struct presence_client *client);
 /* entry.c */
 void record_of(const struct presence_client *client, const struct entry *entry,
 	struct presence_client_record *record);
-/* The widest that is watched and has this in it; NULL: none. role and entry may be NULL. */
+/* The widest that is watched, was not refused and has this in it; NULL: none. role and entry may be
+ * NULL. */
 const struct scope *widest(
+	const struct presence_client *client, const struct role *role, const struct entry *entry);
+/* Whether the application wants to know of it, refused or not. */
+bool is_watched(
 	const struct presence_client *client, const struct role *role, const struct entry *entry);
 struct entry *entry_find(struct presence_client *client, const char *role, const char *id);
 int entry_get_or_add(
@@ -286,11 +296,13 @@ void entries_each(struct presence_client *client, entry_visit *visit, void *cont
 /* watch.c */
 int watch_subscribe_all(struct presence_client *client);
 int watch_snapshot(struct presence_client *client, struct role *role);
-int watch_audit(struct presence_client *client);
+/* Subscribes again to single subjects of role; NULL: of all. */
+int watch_audit(struct presence_client *client, const struct role *role);
 int watch_recheck(struct presence_client *client, struct role *role);
 /* Sends the one command whose answer tells that what was subscribed to before it is here. */
 int watch_send_fence(struct presence_client *client);
 void watch_fence_answered(struct presence_client *client, uint64_t fence);
+/* What is narrower, and watched, is subscribed to instead: that may be allowed. */
 void watch_refused(struct presence_client *client, const char *filter);
 void watch_lost(struct presence_client *client);
 
@@ -304,6 +316,9 @@ void ask_answered(struct presence_client *client, const char *data);
 /* digest.c */
 /* All that was retained has come, or all the broker let through: the last digest tells. */
 void digest_judge(struct presence_client *client, struct role *role);
+/* It was asked for and did not come. That of a connection before then tells of a broker that is no
+ * more: this one has had no record of the role. */
+void digest_missing(struct role *role);
 void digest_heard(struct presence_client *client, const char *role, bool retained,
 	const char *payload, size_t length);
 

@@ -36,7 +36,7 @@ int presence_client_lookup(struct presence_client *client, const char *role, con
 	client_enter(client);
 	const struct entry *entry = entry_find(client, role, id);
 	const struct role *its_role = role_find(client, role);
-	bool watched = widest(client, its_role, entry);
+	bool watched = is_watched(client, its_role, entry);
 	if (watched && entry && entry->has)
 		record_of(client, entry, record);
 	else

@@ -78,7 +78,7 @@ static bool heard_subject(struct presence_client *client, const struct mosquitto
 	if (!subject_read(client->topic, message->topic, &subject))
 		return false;
 	struct entry *entry = entry_find(client, subject.role, subject.id);
-	if (!widest(client, role_find(client, subject.role), entry))
+	if (!is_watched(client, role_find(client, subject.role), entry))
 		return false;
 	if (message->retain)
 		client->retained_ms = now_ms();

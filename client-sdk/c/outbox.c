@@ -52,13 +52,6 @@ static struct out *out_take(struct presence_client *client)
 	return out;
 }
 
-static void sent_add(struct presence_client *client, struct out *out)
-{
-	out->next = NULL;
-	*client->sent_end = out;
-	client->sent_end = &out->next;
-}
-
 /* Answers come in the order of questions: it is the first, or soon. */
 static struct out *sent_take(struct presence_client *client, int mid)
 {
@@ -72,6 +65,18 @@ static struct out *sent_take(struct presence_client *client, int mid)
 	if (!out->next)
 		client->sent_end = link;
 	return out;
+}
+
+/* What was not answered for so long is answered to an application that does not hand that on. The
+ * last one stays, and tells whether all were: its answer comes behind all others. */
+static void sent_add(struct presence_client *client, struct out *out)
+{
+	out->next = NULL;
+	out->sent_ms = now_ms();
+	*client->sent_end = out;
+	client->sent_end = &out->next;
+	while (client->sent->sent_ms + SENT_MS <= out->sent_ms)
+		free(sent_take(client, client->sent->mid));
 }
 
 void out_clear(struct presence_client *client)

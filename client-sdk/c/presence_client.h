@@ -164,7 +164,8 @@ int presence_client_create(
 	const struct presence_client_config *config, struct presence_client **client);
 
 /* Stops it, calls back all that waits for an answer with ECANCELED, and frees it. NULL is fine. No
- * other thread may be using it. Not from a callback. */
+ * other thread may be using it. Not from a callback. Meanwhile nothing more can be said: ESTATE, or
+ * ENOTCONN. */
 void presence_client_destroy(struct presence_client *client);
 
 /* The client id of these names; device NULL: without. Its length, or EINVAL when a name is none, or
@@ -223,7 +224,7 @@ typedef void presence_client_done(struct presence_client *client, enum presence_
 
 /* What this device is doing: not PRESENCE_CLIENT_UNKNOWN; note NULL: none, at most 128 bytes. It
  * is remembered, said as soon as there is a connection, and again at each new one. done may be
- * NULL. ESTATE: a mere watcher. EINVAL, ENOMEM, EFULL. */
+ * NULL. ESTATE: a mere watcher, or it is being destroyed. EINVAL, ENOMEM, EFULL. */
 int presence_client_set_status(struct presence_client *client, enum presence_client_status status,
 	const char *note, presence_client_done *done, void *context);
 

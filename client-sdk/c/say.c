@@ -92,31 +92,35 @@ int say_everything(struct presence_client *client)
 	return err;
 }
 
-static void replace_declared(struct presence_client *client, const struct declared *declared)
+void say_give_up(struct presence_client *client)
 {
-	struct declared *old = &client->declared;
-	struct notice *notice = old->done
+	struct declared *declared = &client->declared;
+	struct notice *notice = declared->done
 		? notice_create(TELL_DONE,
 			  (const char *[4]){ presence_strerror(PRESENCE_CLIENT_ECANCELED) })
 		: NULL;
 	if (notice) {
 		notice->error = PRESENCE_CLIENT_ECANCELED;
-		notice->done = old->done;
-		notice->context = old->context;
+		notice->done = declared->done;
+		notice->context = declared->context;
 		notice_add(client, notice);
 	}
-	*old = *declared;
+	declared->done = NULL;
 }
 
 static int declare(struct presence_client *client, const struct declared *declared)
 {
 	client_enter(client);
-	replace_declared(client, declared);
+	int err = client->destroyed ? PRESENCE_CLIENT_ESTATE : PRESENCE_CLIENT_OK;
+	if (!err) {
+		say_give_up(client);
+		client->declared = *declared;
+	}
 	/* Without a connection it is said with the next; without memory, with the next tick. */
-	if (client->connected)
+	if (!err && client->connected)
 		client->say_again |= say_everything(client) != PRESENCE_CLIENT_OK;
 	client_leave(client, false);
-	return PRESENCE_CLIENT_OK;
+	return err;
 }
 
 int presence_client_set_status(struct presence_client *client, enum presence_client_status status,

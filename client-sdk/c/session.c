@@ -108,7 +108,7 @@ static void tick_connected(struct presence_client *client, int64_t now)
 			err = watch_recheck(client, role);
 	if (!err && client->audit_due_ms <= now) {
 		client->audit_due_ms = now + AUDIT_MS;
-		err = watch_audit(client);
+		err = watch_audit(client, NULL);
 	}
 	if (!err && client->fence_wanted && !client->fence_pending)
 		err = watch_send_fence(client);

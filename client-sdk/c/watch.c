@@ -44,6 +44,7 @@ static void role_begin(struct role *role)
 	role->rev = 0;
 	role->disagreed = 0;
 	role->asked = role->judged = false;
+	role->recheck_ms = now_ms() + DIGEST_WAIT_MS;
 }
 
 /* Records first: the digest that is retained is worth something only behind them. */
@@ -86,30 +87,34 @@ static int subscribe_entry(struct presence_client *client, struct entry *entry)
 }
 
 /* Single subjects have no digest: now and then they are subscribed to again. */
-int watch_audit(struct presence_client *client)
+int watch_audit(struct presence_client *client, const struct role *role)
 {
 	int err = PRESENCE_CLIENT_OK;
 	for (struct entry *entry = client->first_entry; entry && !err; entry = entry->next)
-		if (widest(client, entry->role, entry) == &entry->scope)
+		if (entry->scope.wanted && (!role || entry->role == role) &&
+			!widest(client, entry->role, NULL))
 			err = subscribe_entry(client, entry);
 	return err;
 }
 
-int watch_subscribe_all(struct presence_client *client)
+static int subscribe_roles(struct presence_client *client)
 {
 	int err = PRESENCE_CLIENT_OK;
-	if (client->everybody.wanted)
-		return subscribe_everybody(client);
 	for (struct role *role = client->first_role; role && !err; role = role->next)
 		if (role->scope.wanted)
 			err = subscribe_role(client, role);
-	return err ? err : watch_audit(client);
+	return err ? err : watch_audit(client, NULL);
+}
+
+int watch_subscribe_all(struct presence_client *client)
+{
+	return client->everybody.wanted ? subscribe_everybody(client) : subscribe_roles(client);
 }
 
 int watch_snapshot(struct presence_client *client, struct role *role)
 {
-	return client->everybody.wanted ? subscribe_everybody(client)
-					: subscribe_role(client, role);
+	bool everybody = !role || widest(client, role, NULL) == &client->everybody;
+	return everybody ? subscribe_everybody(client) : subscribe_role(client, role);
 }
 
 /* Digests are published when they change. To be subscribed to again brings the last one. */
@@ -117,11 +122,15 @@ int watch_recheck(struct presence_client *client, struct role *role)
 {
 	char filter[PRESENCE_TOPIC_MAX];
 	int64_t next_ms = now_ms() + DIGEST_WAIT_MS;
-	bool everybody = client->everybody.wanted;
+	bool everybody = widest(client, role, NULL) == &client->everybody;
 	for (struct role *each = client->first_role; each; each = each->next)
 		if (everybody || each == role) {
 			each->asked = true;
+			/* Unless the one of the last time is still on its way. */
+			if (!client->fence_pending || each->asked_fence + 1 != client->fence_next)
+				each->asked_fence = client->fence_next;
 			each->recheck_ms = next_ms;
+			client->fence_wanted |= each->is_told && !each->told_now;
 		}
 	int err = digest_filter(everybody ? NULL : role->name, filter, sizeof(filter));
 	return err ? err : out_subscribe(client, filter);
@@ -182,10 +191,17 @@ static struct scope *scope_of(struct presence_client *client, const char *filter
 void watch_refused(struct presence_client *client, const char *filter)
 {
 	struct scope *scope = scope_of(client, filter);
-	if (!scope)
+	if (!scope || !scope->wanted)
 		return;
 	scope->refused = true;
 	scope->ready = false;
+	int err = scope == &client->everybody ? subscribe_roles(client) : PRESENCE_CLIENT_OK;
+	for (struct role *role = client->first_role; role && !err; role = role->next)
+		if (scope == &role->scope)
+			err = watch_audit(client, role);
+	if (!err)
+		err = watch_send_fence(client);
+	client->say_again |= err != PRESENCE_CLIENT_OK;
 }
 
 static bool has_come(const struct presence_client *client, const struct scope *scope)
@@ -202,8 +218,11 @@ static void judge(struct presence_client *client, struct role *role)
 {
 	const struct scope *scope = widest(client, role, NULL);
 	settle(client, &role->scope);
-	if (scope && has_come(client, scope))
-		digest_judge(client, role);
+	if (!scope || !has_come(client, scope))
+		return;
+	if (role->asked_fence == client->fence_answered)
+		digest_missing(role);
+	digest_judge(client, role);
 }
 
 /* Whether there may be a record although none came: those of a role have its digest to tell; who
@@ -249,7 +268,7 @@ void watch_lost(struct presence_client *client)
 	entries_each(client, unready, NULL);
 	client->everybody.ready = false;
 	for (struct role *role = client->first_role; role; role = role->next)
-		role->scope.ready = role->doubted = false;
+		role->scope.ready = role->doubted = role->told_now = false;
 }
 
 static int watch_begin(
@@ -300,7 +319,7 @@ int presence_client_watch(struct presence_client *client, const char *role, cons
 static void drop_uncovered(struct presence_client *client, struct entry *entry, void *context)
 {
 	(void)context;
-	if (!widest(client, entry->role, entry))
+	if (!is_watched(client, entry->role, entry))
 		entry_remove(client, entry);
 }
 
@@ -321,8 +340,8 @@ static int watch_end(struct presence_client *client, struct role *role, struct e
 		err = digest_filter(role ? role->name : NULL, filter, sizeof(filter));
 	if (!err)
 		err = out_unsubscribe(client, filter);
-	if (!err && client->connected && !client->everybody.wanted)
-		err = watch_subscribe_all(client);
+	if (!err && client->connected && !widest(client, NULL, NULL))
+		err = subscribe_roles(client);
 	return err ? err : watch_send_fence(client);
 }
 

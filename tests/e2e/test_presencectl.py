@@ -301,6 +301,29 @@ def test_payload_format_text(make_world, watch):
     pipe.wait(lambda line: " agent/plain online " in line, "it")
 
 
+def test_what_clients_say_is_no_record(make_world, watch):
+    """Of themselves, or of others; on brokers where it reaches a reader before the record does."""
+    world = make_world(plugin=False)
+    record = {"v": 1, "role": "agent", "id": "u1", "status": "online", "previous": "offline",
+              "reason": "connect", "source": "inferred", "devices": 2, "since": 1, "last_seen": 1,
+              "rev": 5, "node": "b1"}
+    client = world.connect("anybody")
+
+    def say(topic, payload, retain=False):
+        client.publish(f"presence/{topic}", payload, retain=retain, qos=1)
+    say("agent/u1", json.dumps(record), retain=True)
+    pipe, boss = watch(world), {**record, "role": "admin", "id": "boss"}
+    pipe.wait(lambda line: " agent/u1 online " in line, "its record")
+    say("agent/u1", "offline")
+    say("agent/u2", json.dumps(boss))
+    say("agent/u3", "away")  # with payload_format text that is one
+    say("agent/u1", "")
+    say("agent/u1", "dnd")
+    pipe.wait(lambda line: " agent/u1 dnd " in line, "the last")
+    assert [line.split()[1:3] for line in pipe.lines] == [
+        ["agent/u1", "online"], ["agent/u3", "away"], ["agent/u1", "offline"], ["agent/u1", "dnd"]]
+
+
 def test_a_reader_that_leaves_ends_it(world, presencectl):
     world.agent()
     read_end, write_end = os.pipe()

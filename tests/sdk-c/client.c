@@ -16,6 +16,8 @@
 #define RESPONSE CONTROL "/response"
 #define DIGEST "$SYS/broker/presence/digest/agent"
 #define NOTHING_BUT_NEWER "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":9}"
+#define DIGESTS "$SYS/broker/presence/digest/+"
+#define BOTH "{\"count\":2,\"xor\":\"000a0f000008920e\",\"rev\":6}" /* u1 of rev 5, u2 of 6 */
 #define NOTHING "{\"count\":0,\"xor\":\"0000000000000000\",\"rev\":0}"
 
 static void record_text(char *out, size_t size, const char *id, const char *status, int rev)
@@ -339,6 +341,44 @@ static void test_answers(void **state)
 	assert_int_equal(fake.done, PRESENCE_CLIENT_ECANCELED);
 }
 
+static void done_and_on(struct presence_client *client, enum presence_client_error error,
+	const char *words, const char *data, void *context)
+{
+	fake_done(client, error, words, data, context);
+	assert_int_equal(error, PRESENCE_CLIENT_ECANCELED);
+	assert_int_equal(presence_client_clear_status(client, NULL, NULL), PRESENCE_CLIENT_ESTATE);
+	assert_int_equal(
+		presence_client_set_status(client, PRESENCE_CLIENT_DND, NULL, done_and_on, context),
+		PRESENCE_CLIENT_ESTATE);
+	assert_int_equal(presence_client_clear_override(client, NULL, NULL, done_and_on, context),
+		PRESENCE_CLIENT_ENOTCONN);
+	assert_int_equal(presence_client_watch(client, "agent", "u9"), 0);
+}
+
+/* Whoever waits at the end is called back once, whatever he does then. */
+static void test_destroyed(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, true, 0);
+	assert_int_equal(presence_client_set_status(
+				 fake.client, PRESENCE_CLIENT_AWAY, NULL, done_and_on, &fake),
+		0);
+	fake_end(&fake);
+	assert_int_equal(fake.done_count, 1);
+	fake_begin(&fake, true, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_set_status(
+				 fake.client, PRESENCE_CLIENT_AWAY, NULL, done_and_on, &fake),
+		0);
+	assert_int_equal(
+		presence_client_clear_override(fake.client, NULL, NULL, done_and_on, &fake), 0);
+	fake_clear(&fake);
+	fake_end(&fake);
+	assert_int_equal(fake.done_count, 2);
+	assert_int_equal(fake.sent_count, 0);
+}
+
 static void test_no_answer(void **state)
 {
 	(void)state;
@@ -509,7 +549,7 @@ static void test_a_repair_takes_back_what_is_gone(void **state)
 static void test_a_snapshot_that_is_cut(void **state)
 {
 	(void)state;
-	static const char both[] = "{\"count\":2,\"xor\":\"000a0f000008920e\",\"rev\":6}",
+	static const char both[] = BOTH,
 			  other[] = "{\"count\":2,\"xor\":\"0000000000000001\",\"rev\":9}";
 	struct fake fake;
 	fake_begin_watching(&fake, "agent");
@@ -547,6 +587,82 @@ static void test_a_snapshot_that_is_cut(void **state)
 	assert_true(fake_message(&fake, DIGEST, other, true));
 	assert_true(fake_answer(&fake, "getPresence", NULL));
 	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_UNKNOWN);
+	fake_end(&fake);
+}
+
+/* u1 and u2 are known, and a digest has said so; then the connection begins anew. */
+static void begin_after_a_digest(struct fake *fake)
+{
+	fake_begin_watching(fake, NULL);
+	hear(fake, "u1", "online", 5);
+	hear(fake, "u2", "online", 6);
+	assert_true(fake_answer(fake, "getPresence", NULL));
+	assert_true(fake_message(fake, DIGEST, BOTH, false));
+	presence_client_on_disconnect(fake->client, 7);
+	fake_clear(fake);
+	presence_client_on_connect(fake->client, 0);
+}
+
+/* A broker that was started again and keeps nothing: its first digest of a role comes with the
+ * first record. What was said before tells that something is missing, not that it is there. */
+static void test_a_digest_of_the_connection_before(void **state)
+{
+	(void)state;
+	struct fake fake;
+	begin_after_a_digest(&fake);
+	int64_t sure_ms = look(&fake, "u1").sure_ms;
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	struct timespec little = { .tv_nsec = 20000000 };
+	nanosleep(&little, NULL);
+	hear(&fake, "u3", "online", 2);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	assert_int_equal(look(&fake, "u1").sure_ms, sure_ms);
+	/* By now there would have been one; it is asked for once more, and does not come. */
+	fake_clear(&fake);
+	fake.ahead_s = 10;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', DIGESTS), 0);
+	fake.ahead_s = 12;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', DIGESTS), 1);
+	assert_int_equal(fake.told_count, 0);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 2);
+	assert_true(fake.told[0].record.forgotten && fake.told[1].record.forgotten);
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_OFFLINE);
+	assert_int_equal(look(&fake, "u3").status, PRESENCE_CLIENT_ONLINE);
+	/* That is settled: it is not asked again what came of it. */
+	fake_clear(&fake);
+	fake.ahead_s = 24;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(count_said(&fake, "getPresence"), 0);
+	fake_end(&fake);
+}
+
+/* The digest was cut with the records: to ask for it brings it, and nobody was forgotten. */
+static void test_a_digest_that_is_cut(void **state)
+{
+	(void)state;
+	struct fake fake;
+	begin_after_a_digest(&fake);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	fake.ahead_s = 12;
+	(void)presence_client_tick(fake.client);
+	/* The question behind it was cut, too: the answer to the next one does not tell of it. */
+	fake.ahead_s = 22;
+	fake_clear(&fake);
+	(void)presence_client_tick(fake.client);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	fake.ahead_s = 24;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', DIGESTS), 1);
+	assert_true(fake_message(&fake, DIGEST, BOTH, true));
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(fake.told_count, 0);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_ONLINE);
 	fake_end(&fake);
 }
 
@@ -703,6 +819,29 @@ static void test_subscriptions(void **state)
 	fake_end(&fake);
 }
 
+/* An application need not hand on what its subscriptions are answered: they are not kept for ever.
+ */
+static void test_subscriptions_nobody_hands_on(void **state)
+{
+	(void)state;
+	static const int granted = 0;
+	struct fake fake;
+	int kept = 0;
+	fake_begin(&fake, false, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	presence_client_on_connect(fake.client, 0);
+	for (int minute = 1; minute <= 10; minute++) {
+		fake_clear(&fake);
+		fake.ahead_s = 61 * minute;
+		(void)presence_client_tick(fake.client);
+		assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	}
+	for (int mid = 1; mid <= fake.mids; mid++)
+		kept += presence_client_on_subscribe(fake.client, mid, 1, &granted);
+	assert_int_equal(kept, 1);
+	fake_end(&fake);
+}
+
 /* An answer tells of what was subscribed to before its question, and of nothing later. */
 static void test_watched_meanwhile(void **state)
 {
@@ -781,6 +920,72 @@ static void test_not_let_in(void **state)
 	fake_end(&fake);
 }
 
+/* A wide watch that is refused has nothing in it: what is narrower is subscribed to by itself. */
+static void test_what_is_narrower_is_let_in(void **state)
+{
+	(void)state;
+	struct fake fake;
+	fake_begin(&fake, false, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	refuse(&fake, "presence/agent/+");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 2);
+	/* And so it is with the next connection. */
+	presence_client_on_disconnect(fake.client, 7);
+	fake_clear(&fake);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 0);
+	refuse(&fake, "presence/agent/+");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	hear(&fake, "u1", "online", 5);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	/* What it has is heard of again each minute, as whoever is watched by himself. */
+	fake_clear(&fake);
+	fake.ahead_s = 61;
+	(void)presence_client_tick(fake.client);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 0);
+	fake_end(&fake);
+}
+
+static void test_not_everybody_is_let_in(void **state)
+{
+	(void)state;
+	struct fake fake;
+	struct presence_client_record record;
+	struct presence_client_storage storage;
+	fake_begin(&fake, false, 0);
+	presence_client_on_connect(fake.client, 0);
+	assert_int_equal(presence_client_watch(fake.client, NULL, NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);
+	assert_int_equal(presence_client_watch(fake.client, "device", "d1"), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 0);
+	refuse(&fake, "presence/+/+");
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/+"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/device/d1"), 1);
+	assert_int_equal(presence_client_watch(fake.client, "client", NULL), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/client/+"), 1);
+	hear(&fake, "u1", "online", 5);
+	(void)fake_answer(&fake, "getPresence", NULL);
+	(void)presence_client_tick(fake.client);
+	assert_true(fake_answer(&fake, "getPresence", NULL));
+	assert_int_equal(look(&fake, "u1").status, PRESENCE_CLIENT_ONLINE);
+	assert_int_equal(look(&fake, "u2").status, PRESENCE_CLIENT_OFFLINE);
+	/* Watched all the same; but nothing is known. */
+	assert_int_equal(look_at(&fake, "device", "d2").status, PRESENCE_CLIENT_UNKNOWN);
+	/* What is not watched by itself any more, is not by way of everybody either. */
+	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
+	assert_int_equal(presence_client_unwatch(fake.client, "agent", NULL), 0);
+	assert_int_equal(fake_count(&fake, 's', "presence/agent/u1"), 1);
+	assert_int_equal(fake_count(&fake, 's', "presence/+/+"), 1);
+	assert_int_equal(presence_client_unwatch(fake.client, NULL, NULL), 0);
+	assert_int_equal(presence_client_lookup(fake.client, "agent", "u2", &record, &storage),
+		PRESENCE_CLIENT_ENOENT);
+	fake_end(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -788,6 +993,7 @@ int main(void)
 		cmocka_unit_test(test_what_a_connection_begins_with),
 		cmocka_unit_test(test_a_status_is_said_again),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_destroyed),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_leaving),
 		cmocka_unit_test(test_refused),
@@ -796,6 +1002,8 @@ int main(void)
 		cmocka_unit_test(test_repairs_get_rarer),
 		cmocka_unit_test(test_a_repair_takes_back_what_is_gone),
 		cmocka_unit_test(test_a_snapshot_that_is_cut),
+		cmocka_unit_test(test_a_digest_of_the_connection_before),
+		cmocka_unit_test(test_a_digest_that_is_cut),
 		cmocka_unit_test(test_single_subjects_are_asked_about),
 		cmocka_unit_test(test_a_repair_of_everybody),
 		cmocka_unit_test(test_everybody_is_unknown_without_connection),
@@ -806,8 +1014,11 @@ int main(void)
 		cmocka_unit_test(test_words_of_clients_count_only_without_plugin),
 		cmocka_unit_test(test_watches),
 		cmocka_unit_test(test_subscriptions),
+		cmocka_unit_test(test_subscriptions_nobody_hands_on),
 		cmocka_unit_test(test_watched_meanwhile),
 		cmocka_unit_test(test_not_let_in),
+		cmocka_unit_test(test_what_is_narrower_is_let_in),
+		cmocka_unit_test(test_not_everybody_is_let_in),
 		cmocka_unit_test(test_a_will_before_the_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

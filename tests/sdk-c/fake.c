@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -20,11 +21,22 @@ struct mosquitto *fake_mosquitto(void)
 	return (struct mosquitto *)(void *)&nobody;
 }
 
+/* Tests do not wait for what takes seconds: they set ahead_s. */
+int __real_clock_gettime(clockid_t clock, struct timespec *time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *time)
+{
+	int err = __real_clock_gettime(clock, time);
+	if (now && clock == CLOCK_MONOTONIC)
+		time->tv_sec += now->ahead_s;
+	return err;
+}
+
 static int remember(char what, const char *topic, const void *payload, int length, bool retain)
 {
 	assert_true(now && now->sent_count < FAKE_SENT_MAX && length < FAKE_TEXT_MAX);
 	struct fake_sent *sent = &now->sent[now->sent_count++];
-	*sent = (struct fake_sent){ .what = what, .retain = retain, .mid = now->sent_count };
+	*sent = (struct fake_sent){ .what = what, .retain = retain, .mid = ++now->mids };
 	(void)snprintf(sent->topic, sizeof(sent->topic), "%s", topic);
 	if (length)
 		memcpy(sent->payload, payload, (size_t)length);
@@ -43,7 +55,7 @@ int mosquitto_subscribe(struct mosquitto *mosq, int *mid, const char *sub, int q
 {
 	assert_true(mosq == fake_mosquitto() && qos == 0);
 	remember('s', sub, NULL, 0, false);
-	*mid = now->sent_count;
+	*mid = now->mids;
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -26,7 +26,7 @@ struct fake_told {
 
 struct fake {
 	struct presence_client *client;
-	int sent_count, told_count;
+	int mids, sent_count, told_count;
 	struct fake_sent sent[FAKE_SENT_MAX];
 	struct fake_told told[FAKE_TOLD_MAX];
 	int connections;
@@ -40,6 +40,7 @@ struct fake {
 	int typing;
 	char typing_text[1024]; /* "c1 agent u1 typing 1" */
 	char will_topic[1024], will[64];
+	int ahead_s; /* of the monotonic clock: time that has passed without waiting */
 };
 
 /* Of the one client there is at a time. with_names: agent:u1:d; otherwise a mere watcher. */

@@ -155,6 +155,64 @@ static void test_config_file(void **state)
 	(void)rmdir(folder);
 }
 
+/* Not in the folder: editors take blanks at the end of a line away. */
+static void test_blanks(void **state)
+{
+	static const char first[] = "per_listener_settings true \n"
+				    "listener 1883  127.0.0.1 \n"
+				    "set_tcp_nodelay true # at once\n"
+				    "upgrade_outgoing_qos true \n"
+				    "max_queued_messages 0 # none waits\n"
+				    "allow_anonymous true # for the demonstration\n"
+				    "acl_file good.acl \n"
+				    "plugin /x/mosquitto_presence.so \t\n"
+				    "plugin_opt_auth_mode allow \n"
+				    "plugin_opt_state_file /var/lib/p.db \n",
+			  second[] = "allow_anonymous false # nobody\n"
+				     "listener 1883\n"
+				     "protocol websockets # for browsers\n"
+				     "max_keepalive 0 \n"
+				     "set_tcp_nodelay TRUE\n"
+				     "plugin /x/mosquitto_presence.so\n"
+				     "plugin_opt_auth_mode allow\n"
+				     "plugin_load   name /x/mosquitto_persist_sqlite.so\n"
+				     "include_dir . \n",
+			  load[] = "plugin_load name  /x/mosquitto_presence.so\n";
+	char path[] = "/tmp/presence-check-XXXXXX";
+	enum ctl_exit end;
+	int fd = mkstemp(path);
+	(void)state;
+	assert_true(fd >= 0 && !close(fd));
+	write_file(path, first);
+	char *found = judge(path, CHECK_2_0_11, &end);
+	assert_non_null(strstr(found, ":1: error: on Mosquitto 2.0.11, per_listener_settings"));
+	assert_non_null(strstr(found, ":5: warning: on Mosquitto 2.0, with max_queued_messages"));
+	assert_non_null(strstr(found, "1 error, 1 warning\n"));
+	free(found);
+	found = judge(path, CHECK_2_1, &end);
+	assert_non_null(strstr(found, ":8: error: on Mosquitto 2.1, blanks stand around the path"));
+	assert_non_null(strstr(found, "1 error, 0 warnings\n"));
+	free(found);
+	write_file(path, second);
+	found = judge(path, CHECK_2_0_11, &end);
+	assert_non_null(strstr(found, ":2: error: on Mosquitto 2.0.11, there are WebSocket"));
+	assert_non_null(strstr(found, "whatever allow_anonymous says"));
+	assert_non_null(strstr(found, "set_tcp_nodelay is not true")); /* it does not start */
+	assert_non_null(strstr(found, ":9: error: .  cannot be read: No such file or directory"));
+	free(found);
+	found = judge(path, CHECK_2_0_21, &end);
+	assert_null(strstr(found, "max_keepalive"));
+	free(found);
+	found = judge(path, CHECK_2_1, &end);
+	assert_null(strstr(found, "blanks stand"));
+	free(found);
+	write_file(path, load);
+	found = judge(path, CHECK_2_1, &end);
+	assert_non_null(strstr(found, "blanks stand around the path of the plugin_load line"));
+	free(found);
+	(void)remove(path);
+}
+
 int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +220,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_missing_file),
 		cmocka_unit_test(test_config_file),
+		cmocka_unit_test(test_blanks),
 	};
 	/* The folder of configurations: their paths are short then. */
 	if (argc != 2 || chdir(argv[1]))

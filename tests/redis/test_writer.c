@@ -197,6 +197,15 @@ static const char *ask(const char *command, const char *key)
 
 #define assert_redis(command, key, expected) assert_string_equal(ask(command, key), expected)
 
+/* No allocation grows. */
+static bool is_scarce;
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size)
+{
+	return is_scarce ? NULL : __real_realloc(old, size);
+}
+
 static int clean(void **state)
 {
 	(void)state;
@@ -914,6 +923,49 @@ static void test_rights(void **state)
 	server_do(&server, "ACL DELUSER writer");
 }
 
+static void batch(struct driver *driver, const char *prefix,
+	void (*say)(struct driver *driver, const char *id, const char *device))
+{
+	for (int i = 0; i < REDIS_BATCH_MAX; i++) {
+		char id[16];
+		(void)snprintf(id, sizeof(id), "%s%d", prefix, i);
+		say(driver, id, "a");
+	}
+}
+
+/* A batch finds no memory while an earlier one is applied and unanswered: none is lost, and none
+ * comes before what was said before it. */
+static void test_no_memory(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	batch(&driver, "u", up);
+	driver_step(&driver);
+	assert_true(driver_execute(&driver, driver.wire));
+	pass(&driver, 10);
+	batch(&driver, "u", down);
+	batch(&driver, "v", up);
+	batch(&driver, "w", up);
+	batch(&driver, "x", up);
+	is_scarce = true;
+	driver_step(&driver);
+	is_scarce = false;
+	assert_null(driver.wire);
+	later(&driver, 5000);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "machine is out of memory"));
+	assert_int_equal(heard.resyncs, 0);
+	assert_redis("ZCARD", "online:agent", "768");
+	assert_redis("HGET", "subject:agent/u0 status", "offline");
+	assert_redis("HGET", "subject:agent/u255 status", "offline");
+	assert_redis("HGET", "subject:agent/x0 status", "online");
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+}
+
 static void test_memory(void **state)
 {
 	struct driver driver;
@@ -1034,6 +1086,7 @@ int main(void)
 		TEST(test_late_register),
 		TEST(test_password),
 		TEST(test_rights),
+		TEST(test_no_memory),
 		TEST(test_memory),
 		TEST(test_eviction_policy),
 		TEST(test_partitions),

@@ -139,8 +139,9 @@ struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis
 	enum redis_script script, uint32_t partition, size_t extra);
 struct redis_command *redis_command_begin(
 	struct redis_writer *writer, enum redis_kind kind, uint32_t place, size_t count);
-/* False: as above; command's items are back where they came from. */
-bool redis_command_end(struct redis_writer *writer, struct redis_command *command);
+/* Takes command. Not all of it may have found memory: the connection is to be closed then, and
+ * command counts as sent till then, so that what it carries goes back in its order. */
+void redis_command_end(struct redis_writer *writer, struct redis_command *command);
 /* The oldest one, which is the caller's then. There is one. */
 struct redis_command *redis_command_take(struct redis_writer *writer);
 void redis_command_destroy(struct redis_command *command);

@@ -75,7 +75,8 @@ static void ask(struct redis_writer *writer)
 	redis_out_text(&writer->out, page->cursor);
 	redis_out_number(&writer->out, PAGE);
 	redis_out_number(&writer->out, writer->retain_ms);
-	page->asked = redis_command_end(writer, command);
+	redis_command_end(writer, command);
+	page->asked = true;
 }
 
 static void next_page(struct redis_writer *writer)

@@ -128,6 +128,9 @@ void redis_resync_step(struct redis_writer *writer)
 	case REDIS_RESYNC_ASKED:
 		return;
 	case REDIS_RESYNC_WANTED:
+		/* Whom the snapshot has not told of, the broker cannot say. */
+		if (!writer->snapshot_done && !mailbox_leaving(writer->box))
+			return;
 		if (mailbox_post_event(writer->box, &event))
 			return;
 		writer->resync = REDIS_RESYNC_ASKED;

@@ -818,6 +818,43 @@ static void test_late(void **state)
 	driver_stop(&driver);
 }
 
+/* The scripts are long, and each goes and is answered by itself. */
+static void test_slow_link(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	assert_true(driver_connect(&driver));
+	struct redis_out *out = redis_writer_out(driver.writer);
+	for (int i = 0; i < 5; i++) {
+		pass(&driver, REDIS_REPLY_MS - 1);
+		redis_writer_step(driver.writer, driver.now_ms, driver.wall_ms);
+		assert_false(redis_writer_wants_close(driver.writer));
+		assert_int_equal(redis_writer_deadline(driver.writer), driver.now_ms + 1);
+		redis_writer_sent(driver.writer, 1, driver.now_ms);
+	}
+	assert_true(out->length > 50000);
+	/* Gone, but for what follows the first command: no more of it moves. */
+	redis_writer_sent(driver.writer, 100, driver.now_ms);
+	pass(&driver, REDIS_REPLY_MS - 1);
+	redis_writer_sent(driver.writer, 100, driver.now_ms);
+	pass(&driver, 1);
+	redis_writer_step(driver.writer, driver.now_ms, driver.wall_ms);
+	assert_true(redis_writer_wants_close(driver.writer));
+	driver_cut(&driver, false);
+	pass(&driver, 5000);
+	assert_true(driver_connect(&driver));
+	driver_step(&driver);
+	while (driver.wire && driver_execute(&driver, driver.wire)) {
+		pass(&driver, REDIS_REPLY_MS - 1);
+		assert_true(driver_answer(&driver));
+		driver_step(&driver);
+	}
+	assert_redis("GET", "lease:b1", "0000000000000001");
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+}
+
 /* Redis is back in the past, and before the node can see it, a REGISTER of a connection that it
  * gave up does: what that one is told nobody hears, and the node must be told again. */
 static void test_late_register(void **state)
@@ -1083,6 +1120,7 @@ int main(void)
 		TEST(test_refresh),
 		TEST(test_refresh_node),
 		TEST(test_late),
+		TEST(test_slow_link),
 		TEST(test_late_register),
 		TEST(test_password),
 		TEST(test_rights),

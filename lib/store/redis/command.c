@@ -45,6 +45,7 @@ void redis_command_end(struct redis_writer *writer, struct redis_command *comman
 {
 	if (!redis_out_end(&writer->out))
 		redis_fail(writer, &redis_no_memory);
+	command->end = writer->out.dropped + writer->out.length;
 	if (writer->last)
 		writer->last->next = command;
 	else

@@ -15,7 +15,7 @@
 #define REDIS_CURSOR_BEGIN "o0" /* see page_get() in override_1.lua */
 #define REDIS_CURSOR_SUBJECTS "s0"
 #define REDIS_CURSOR_END "0"
-#define REDIS_POST_AGAIN_MS 20  /* the broker has too much unread: try again after this */
+#define REDIS_POST_AGAIN_MS 20 /* the broker has too much unread: try again after this */
 
 enum redis_phase {
 	REDIS_DOWN,
@@ -50,6 +50,7 @@ struct redis_command {
 	struct redis_items items;
 	int64_t rev; /* the highest in items */
 	int64_t sent_ms;
+	uint64_t end; /* when so many bytes were dropped from out, all of it has gone */
 	bool is_void; /* its items were taken back: the one before it failed */
 };
 
@@ -99,6 +100,7 @@ struct redis_writer {
 	struct redis_said said;
 
 	struct redis_command *first, *last;
+	int64_t moved_ms; /* when Redis last took or gave something */
 	unsigned batches; /* of them, APPLY and REFRESH */
 	unsigned loading; /* SCRIPT LOAD unanswered */
 	unsigned reloads; /* in this connection */

@@ -122,7 +122,7 @@ static void take_output(struct driver *driver)
 			fail("out of memory");
 		*command = (struct wire_command){ .length = length };
 		memcpy(command->bytes, out->bytes, length);
-		redis_out_drop(out, length);
+		redis_writer_sent(driver->writer, length, driver->now_ms);
 		*driver->wire->commands_end = command;
 		driver->wire->commands_end = &command->next;
 	}

@@ -197,6 +197,15 @@ static const char *ask(const char *command, const char *key)
 
 #define assert_redis(command, key, expected) assert_string_equal(ask(command, key), expected)
 
+/* No allocation grows. */
+static bool is_scarce;
+void *__real_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_realloc(void *old, size_t size)
+{
+	return is_scarce ? NULL : __real_realloc(old, size);
+}
+
 static int clean(void **state)
 {
 	(void)state;
@@ -809,6 +818,43 @@ static void test_late(void **state)
 	driver_stop(&driver);
 }
 
+/* The scripts are long, and each goes and is answered by itself. */
+static void test_slow_link(void **state)
+{
+	struct driver driver;
+	(void)state;
+	begin(&driver, "b1", 1);
+	assert_true(driver_connect(&driver));
+	struct redis_out *out = redis_writer_out(driver.writer);
+	for (int i = 0; i < 5; i++) {
+		pass(&driver, REDIS_REPLY_MS - 1);
+		redis_writer_step(driver.writer, driver.now_ms, driver.wall_ms);
+		assert_false(redis_writer_wants_close(driver.writer));
+		assert_int_equal(redis_writer_deadline(driver.writer), driver.now_ms + 1);
+		redis_writer_sent(driver.writer, 1, driver.now_ms);
+	}
+	assert_true(out->length > 50000);
+	/* Gone, but for what follows the first command: no more of it moves. */
+	redis_writer_sent(driver.writer, 100, driver.now_ms);
+	pass(&driver, REDIS_REPLY_MS - 1);
+	redis_writer_sent(driver.writer, 100, driver.now_ms);
+	pass(&driver, 1);
+	redis_writer_step(driver.writer, driver.now_ms, driver.wall_ms);
+	assert_true(redis_writer_wants_close(driver.writer));
+	driver_cut(&driver, false);
+	pass(&driver, 5000);
+	assert_true(driver_connect(&driver));
+	driver_step(&driver);
+	while (driver.wire && driver_execute(&driver, driver.wire)) {
+		pass(&driver, REDIS_REPLY_MS - 1);
+		assert_true(driver_answer(&driver));
+		driver_step(&driver);
+	}
+	assert_redis("GET", "lease:b1", "0000000000000001");
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+}
+
 /* Redis is back in the past, and before the node can see it, a REGISTER of a connection that it
  * gave up does: what that one is told nobody hears, and the node must be told again. */
 static void test_late_register(void **state)
@@ -912,6 +958,49 @@ static void test_rights(void **state)
 	assert_redis("HGET", "subject:agent/u1 status", "online");
 	driver_stop(&driver);
 	server_do(&server, "ACL DELUSER writer");
+}
+
+static void batch(struct driver *driver, const char *prefix,
+	void (*say)(struct driver *driver, const char *id, const char *device))
+{
+	for (int i = 0; i < REDIS_BATCH_MAX; i++) {
+		char id[16];
+		(void)snprintf(id, sizeof(id), "%s%d", prefix, i);
+		say(driver, id, "a");
+	}
+}
+
+/* A batch finds no memory while an earlier one is applied and unanswered: none is lost, and none
+ * comes before what was said before it. */
+static void test_no_memory(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	batch(&driver, "u", up);
+	driver_step(&driver);
+	assert_true(driver_execute(&driver, driver.wire));
+	pass(&driver, 10);
+	batch(&driver, "u", down);
+	batch(&driver, "v", up);
+	batch(&driver, "w", up);
+	batch(&driver, "x", up);
+	is_scarce = true;
+	driver_step(&driver);
+	is_scarce = false;
+	assert_null(driver.wire);
+	later(&driver, 5000);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "machine is out of memory"));
+	assert_int_equal(heard.resyncs, 0);
+	assert_redis("ZCARD", "online:agent", "768");
+	assert_redis("HGET", "subject:agent/u0 status", "offline");
+	assert_redis("HGET", "subject:agent/u255 status", "offline");
+	assert_redis("HGET", "subject:agent/x0 status", "online");
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
 }
 
 static void test_memory(void **state)
@@ -1031,9 +1120,11 @@ int main(void)
 		TEST(test_refresh),
 		TEST(test_refresh_node),
 		TEST(test_late),
+		TEST(test_slow_link),
 		TEST(test_late_register),
 		TEST(test_password),
 		TEST(test_rights),
+		TEST(test_no_memory),
 		TEST(test_memory),
 		TEST(test_eviction_policy),
 		TEST(test_partitions),

@@ -179,7 +179,7 @@ static void send_out(struct world *world)
 		from += length;
 		post(world, &worker->link->commands, parcel);
 	}
-	redis_out_drop(out, from);
+	redis_writer_sent(worker->writer, from, world->now_ms);
 }
 
 static void sim_say_command(struct world *world, const struct parcel *parcel, bool is_late)

@@ -102,7 +102,7 @@ static void send_apply(struct redis_writer *writer, uint32_t place)
 		redis_items_append(&command->items, item);
 	}
 	partition->sent += (int64_t)count;
-	(void)redis_command_end(writer, command); /* failed: the connection is to be closed */
+	redis_command_end(writer, command);
 }
 
 static void send_refresh(struct redis_writer *writer, uint32_t place)
@@ -121,7 +121,7 @@ static void send_refresh(struct redis_writer *writer, uint32_t place)
 		redis_refresh_write(&writer->out, item);
 		redis_items_append(&command->items, item);
 	}
-	(void)redis_command_end(writer, command); /* failed: the connection is to be closed */
+	redis_command_end(writer, command);
 }
 
 static bool may_send(const struct redis_writer *writer)

@@ -41,14 +41,11 @@ struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis
 	return command;
 }
 
-bool redis_command_end(struct redis_writer *writer, struct redis_command *command)
+void redis_command_end(struct redis_writer *writer, struct redis_command *command)
 {
-	if (!redis_out_end(&writer->out)) {
-		redis_batch_requeue(writer, command);
-		redis_command_destroy(command);
+	if (!redis_out_end(&writer->out))
 		redis_fail(writer, &redis_no_memory);
-		return false;
-	}
+	command->end = writer->out.dropped + writer->out.length;
 	if (writer->last)
 		writer->last->next = command;
 	else
@@ -56,7 +53,6 @@ bool redis_command_end(struct redis_writer *writer, struct redis_command *comman
 	writer->last = command;
 	if (command->kind == REDIS_APPLY || command->kind == REDIS_REFRESH)
 		writer->batches++;
-	return true;
 }
 
 struct redis_command *redis_command_take(struct redis_writer *writer)

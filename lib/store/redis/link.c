@@ -27,6 +27,8 @@ static void close_socket(struct redis_link *link)
 
 void redis_link_close(struct redis_link *link)
 {
+	if (link->connecting)
+		link->place++;
 	close_socket(link);
 	if (link->found)
 		freeaddrinfo(link->found);
@@ -79,13 +81,26 @@ static int connect_to(struct redis_link *link, const struct sockaddr *address, s
 static const char *try_addresses(struct redis_link *link)
 {
 	int err = ENOENT;
-	for (; link->trying; link->trying = link->trying->ai_next) {
+	for (; link->trying; link->trying = link->trying->ai_next, link->place++) {
 		err = connect_to(link, link->trying->ai_addr, link->trying->ai_addrlen);
 		if (!err)
 			return NULL;
 	}
 	redis_link_close(link);
+	link->place = 0;
 	return reason_of(err);
+}
+
+/* The one at place; there may be fewer than last time. */
+static void begin_at_place(struct redis_link *link)
+{
+	link->trying = link->found;
+	for (unsigned i = 0; link->trying && i < link->place; i++)
+		link->trying = link->trying->ai_next;
+	if (link->trying)
+		return;
+	link->trying = link->found;
+	link->place = 0;
 }
 
 static const char *open_unix(struct redis_link *link, const char *path)
@@ -113,7 +128,7 @@ const char *redis_link_open(
 		link->found = NULL;
 		return "the host name is not known";
 	}
-	link->trying = link->found;
+	begin_at_place(link);
 	return try_addresses(link);
 }
 
@@ -130,9 +145,12 @@ const char *redis_link_continue(struct redis_link *link)
 	if (!err)
 		return NULL;
 	close_socket(link);
-	if (link->trying && (link->trying = link->trying->ai_next))
+	if (link->trying && (link->trying = link->trying->ai_next)) {
+		link->place++;
 		return try_addresses(link);
+	}
 	redis_link_close(link);
+	link->place = 0;
 	return reason_of(err);
 }
 

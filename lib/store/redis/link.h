@@ -14,9 +14,12 @@ struct redis_link {
 	int fd; /* -1: closed */
 	bool connecting;
 	struct addrinfo *found, *trying; /* addresses of the host */
+	unsigned place;                  /* of trying; of the one to begin with next time */
 };
 
 void redis_link_init(struct redis_link *link);
+/* Still connecting: that address does not answer, and the next attempt begins with the one after
+ * it. */
 void redis_link_close(struct redis_link *link);
 
 /* Begins to connect to host and port, or to the unix socket at path if it is not NULL. 0, or a

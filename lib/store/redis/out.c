@@ -95,6 +95,7 @@ bool redis_out_end(struct redis_out *out)
 void redis_out_drop(struct redis_out *out, size_t count)
 {
 	out->length -= count;
+	out->dropped += count;
 	if (out->length)
 		memmove(out->bytes, out->bytes + count, out->length);
 }

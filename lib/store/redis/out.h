@@ -13,7 +13,8 @@ struct redis_out {
 	char *bytes;
 	size_t length, room;
 	size_t begin; /* of the command being written */
-	bool failed;  /* no memory for some of it */
+	uint64_t dropped;
+	bool failed; /* no memory for some of it */
 };
 
 void redis_out_finish(struct redis_out *out);

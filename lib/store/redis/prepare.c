@@ -16,7 +16,7 @@ static void send_words(struct redis_writer *writer, enum redis_kind kind, uint32
 		return;
 	for (size_t i = 0; i < count; i++)
 		redis_out_text(&writer->out, words[i]);
-	(void)redis_command_end(writer, command); /* failed: the connection is to be closed */
+	redis_command_end(writer, command);
 }
 
 static void load_scripts(struct redis_writer *writer)

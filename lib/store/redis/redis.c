@@ -166,7 +166,7 @@ static const char *receive(struct redis_store *store, int64_t now_ms)
 	return why;
 }
 
-static const char *send_out(struct redis_store *store)
+static const char *send_out(struct redis_store *store, int64_t now_ms)
 {
 	struct redis_out *out = redis_writer_out(store->writer);
 	const char *why = NULL;
@@ -174,7 +174,7 @@ static const char *send_out(struct redis_store *store)
 		return NULL;
 	long count = redis_link_write(&store->link, out->bytes, out->length, &why);
 	if (count > 0)
-		redis_out_drop(out, (size_t)count);
+		redis_writer_sent(store->writer, (size_t)count, now_ms);
 	return why;
 }
 
@@ -206,7 +206,7 @@ static const char *turn(struct redis_store *store, int64_t now_ms)
 	if (!why)
 		redis_writer_step(store->writer, now_ms, wall_ms());
 	if (!why && store->link.fd >= 0 && !store->link.connecting)
-		why = send_out(store);
+		why = send_out(store, now_ms);
 	return why;
 }
 

@@ -22,7 +22,7 @@ static void send_register(struct redis_writer *writer, uint32_t place)
 	redis_out_number(&writer->out, config->pid);
 	redis_out_text(&writer->out, config->host);
 	redis_out_text(&writer->out, config->version);
-	(void)redis_command_end(writer, command); /* failed: the connection is to be closed */
+	redis_command_end(writer, command);
 }
 
 void redis_register(struct redis_writer *writer)
@@ -156,7 +156,7 @@ static void send_renew(struct redis_writer *writer, uint32_t place, enum redis_k
 		leaving ? writer->config->restart_grace_ms : writer->config->lease_ms);
 	redis_out_text(&writer->out, leaving ? "leaving" : "up");
 	redis_out_number(&writer->out, (int64_t)redis_stream_length(writer));
-	(void)redis_command_end(writer, command); /* failed: the connection is to be closed */
+	redis_command_end(writer, command);
 }
 
 void redis_renew_step(struct redis_writer *writer)

@@ -51,7 +51,8 @@ static void ask(struct redis_writer *writer)
 	redis_out_number(&writer->out, writer->partitions[page->partition].boot_epoch);
 	redis_out_text(&writer->out, page->cursor);
 	redis_out_number(&writer->out, PAGE);
-	page->asked = redis_command_end(writer, command);
+	redis_command_end(writer, command);
+	page->asked = true;
 }
 
 static const redisReply *child(const redisReply *reply, size_t place)

@@ -50,6 +50,7 @@ struct redis_command {
 	struct redis_items items;
 	int64_t rev; /* the highest in items */
 	int64_t sent_ms;
+	uint64_t end; /* when so many bytes were dropped from out, all of it has gone */
 	bool is_void; /* its items were taken back: the one before it failed */
 };
 
@@ -99,6 +100,7 @@ struct redis_writer {
 	struct redis_said said;
 
 	struct redis_command *first, *last;
+	int64_t moved_ms; /* when Redis last took or gave something */
 	unsigned batches; /* of them, APPLY and REFRESH */
 	unsigned loading; /* SCRIPT LOAD unanswered */
 	unsigned reloads; /* in this connection */
@@ -139,8 +141,9 @@ struct redis_command *redis_script_begin(struct redis_writer *writer, enum redis
 	enum redis_script script, uint32_t partition, size_t extra);
 struct redis_command *redis_command_begin(
 	struct redis_writer *writer, enum redis_kind kind, uint32_t place, size_t count);
-/* False: as above; command's items are back where they came from. */
-bool redis_command_end(struct redis_writer *writer, struct redis_command *command);
+/* Takes command. Not all of it may have found memory: the connection is to be closed then, and
+ * command counts as sent till then, so that what it carries goes back in its order. */
+void redis_command_end(struct redis_writer *writer, struct redis_command *command);
 /* The oldest one, which is the caller's then. There is one. */
 struct redis_command *redis_command_take(struct redis_writer *writer);
 void redis_command_destroy(struct redis_command *command);

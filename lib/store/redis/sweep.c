@@ -75,7 +75,8 @@ static void ask(struct redis_writer *writer)
 	redis_out_text(&writer->out, page->cursor);
 	redis_out_number(&writer->out, PAGE);
 	redis_out_number(&writer->out, writer->retain_ms);
-	page->asked = redis_command_end(writer, command);
+	redis_command_end(writer, command);
+	page->asked = true;
 }
 
 static void next_page(struct redis_writer *writer)
@@ -127,6 +128,9 @@ void redis_resync_step(struct redis_writer *writer)
 	case REDIS_RESYNC_ASKED:
 		return;
 	case REDIS_RESYNC_WANTED:
+		/* Whom the snapshot has not told of, the broker cannot say. */
+		if (!writer->snapshot_done && !mailbox_leaving(writer->box))
+			return;
 		if (mailbox_post_event(writer->box, &event))
 			return;
 		writer->resync = REDIS_RESYNC_ASKED;

@@ -67,6 +67,14 @@ struct redis_out *redis_writer_out(struct redis_writer *writer)
 	return &writer->out;
 }
 
+void redis_writer_sent(struct redis_writer *writer, size_t count, int64_t now_ms)
+{
+	/* What goes after the oldest command says nothing of whether that one is on its way. */
+	if (writer->first && writer->first->end > writer->out.dropped)
+		writer->moved_ms = now_ms;
+	redis_out_drop(&writer->out, count);
+}
+
 /* ---- the connection ---- */
 
 bool redis_writer_wants_connection(const struct redis_writer *writer, int64_t now_ms)
@@ -231,7 +239,7 @@ static void handle(struct redis_writer *writer, struct redis_command *command, r
 
 void redis_writer_reply(struct redis_writer *writer, redisReply *reply, int64_t now_ms)
 {
-	writer->now_ms = now_ms;
+	writer->now_ms = writer->moved_ms = now_ms;
 	if (!writer->first || writer->close) {
 		/* An answer to nothing: not Redis, or a push that we did not ask for. */
 		redis_fail(writer, &redis_not_redis);
@@ -245,6 +253,16 @@ void redis_writer_reply(struct redis_writer *writer, redisReply *reply, int64_t 
 }
 
 /* ---- time ---- */
+
+/* When Redis is given up that does not answer. On a slow link much may wait to be sent, and for its
+ * answer: what counts is that something moves. */
+static int64_t late_ms(const struct redis_writer *writer)
+{
+	if (!writer->first)
+		return INT64_MAX;
+	int64_t since_ms = writer->first->sent_ms;
+	return (since_ms > writer->moved_ms ? since_ms : writer->moved_ms) + REDIS_REPLY_MS;
+}
 
 static void step_ready(struct redis_writer *writer)
 {
@@ -268,7 +286,7 @@ void redis_writer_step(struct redis_writer *writer, int64_t now_ms, int64_t wall
 		redis_batch_take(writer);
 	if (writer->close)
 		return;
-	bool late = writer->first && now_ms - writer->first->sent_ms >= REDIS_REPLY_MS;
+	bool late = now_ms >= late_ms(writer);
 	switch (writer->phase) {
 	case REDIS_DOWN:
 		break;
@@ -307,8 +325,7 @@ int64_t redis_writer_deadline(const struct redis_writer *writer)
 		return deadline_ms;
 	if (posting && writer->phase == REDIS_READY)
 		sooner(&deadline_ms, writer->now_ms + REDIS_POST_AGAIN_MS);
-	if (writer->first)
-		sooner(&deadline_ms, writer->first->sent_ms + REDIS_REPLY_MS);
+	sooner(&deadline_ms, late_ms(writer));
 	if (writer->phase == REDIS_DOWN || writer->phase == REDIS_CONNECTING ||
 		writer->phase == REDIS_HELD)
 		sooner(&deadline_ms, writer->retry_ms);

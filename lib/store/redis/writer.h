@@ -18,7 +18,7 @@
 
 #define REDIS_BATCH_MAX 256   /* contributions in one call */
 #define REDIS_IN_FLIGHT_MAX 8 /* batches sent and unanswered */
-#define REDIS_REPLY_MS 2000   /* without an answer for so long the connection is given up */
+#define REDIS_REPLY_MS 2000   /* owing an answer and silent for so long, Redis is given up */
 
 struct redis_writer_config {
 	const char *where; /* for log lines: host:port, or a path */
@@ -62,8 +62,10 @@ int64_t redis_writer_deadline(const struct redis_writer *writer);
 /* True while changes wait for company: more of them need not wake anybody before the deadline. */
 bool redis_writer_lingers(const struct redis_writer *writer);
 
-/* Bytes to be sent; what was sent is to be taken out with redis_out_drop(). */
+/* Bytes to be sent. */
 struct redis_out *redis_writer_out(struct redis_writer *writer);
+/* The first count of them have gone. */
+void redis_writer_sent(struct redis_writer *writer, size_t count, int64_t now_ms);
 
 bool redis_writer_idle(const struct redis_writer *writer);
 /* oldest_ms: when the oldest item that was taken and is unanswered was put; 0: none. */

@@ -223,25 +223,29 @@ static bool is_newer(const struct override *known, const struct presence_event *
 int override_restore(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
+	bool is_clear = event->override == PRESENCE_OVERRIDE_NONE;
 	restore_rev(core, event->rev);
-	if (event->override == PRESENCE_OVERRIDE_NONE)
-		return PRESENCE_OK;
-	if (event->until_ms && event->until_ms <= event->wall_ms) {
+	if (!is_clear && event->until_ms && event->until_ms <= event->wall_ms) {
 		tell_ended(core, event, effects);
 		return PRESENCE_OK;
 	}
 	struct subject *subject = subject_find(core, event->role, event->id);
 	const struct override *known = subject ? subject_override(core, subject) : NULL;
-	if (known && !is_newer(known, event))
+	if (known ? !is_newer(known, event) : is_clear)
 		return PRESENCE_OK;
-	struct override *override = override_create(core, event);
-	int err = override ? find_or_add(core, event, effects, &subject) : PRESENCE_ENOMEM;
+	/* Cleared: NULL. One store may have missed what another one knows. */
+	struct override *override = is_clear ? NULL : override_create(core, event);
+	int err = PRESENCE_OK;
+	if (!is_clear)
+		err = override ? find_or_add(core, event, effects, &subject) : PRESENCE_ENOMEM;
 	if (err) {
 		override_free(core, override);
 		return err;
 	}
-	override->rev = event->rev;
-	override->restored = true;
+	if (override) {
+		override->rev = event->rev;
+		override->restored = true;
+	}
 	int64_t previous_rev = subject->rev;
 	/* What is published of one that waits for its judgement already counts with this. */
 	if (subject->judge)
@@ -250,7 +254,7 @@ int override_restore(
 		previous_rev = apply(
 			core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
 	/* A store that was asked for everything again must not miss it; another one may lack it. */
-	effect_add_override(core, effects, subject, override->rev, previous_rev, event);
+	effect_add_override(core, effects, subject, event->rev, previous_rev, event);
 	return PRESENCE_OK;
 }
 

@@ -332,7 +332,7 @@ static void test_restored(void **state)
 	assert_true(line_of(lines, "said hushed invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "said hidden invisible - 0\n") >= 0);
 	assert_true(line_of(lines, "said over dnd - 1763769601000\n") >= 0); /* its end is told */
-	assert_true(line_of(lines, "cleared") < 0);
+	assert_true(line_of(lines, "said cleared none - ") >= 0);
 	/* What was said of people comes before all records. */
 	int64_t first = line_of(lines, "is ");
 	assert_true(first > 0);
@@ -346,6 +346,44 @@ static void test_restored(void **state)
 	assert_string_equal(ask("HMGET", "subject:agent/busy", "status note"), "dnd call");
 	broker_stop(&broker);
 	broker_stop(&other);
+}
+
+/* The state file missed that it was cleared: it is told first, and holds what was before. */
+static void test_restored_cleared(void **state)
+{
+	struct broker broker;
+	struct presence_record record = { 0 };
+	char known[TEXT_MAX];
+	(void)state;
+	begin(&broker, "b1", 1);
+	connects(&broker, 1, "u1", "web");
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_DND, NULL, 0);
+	assert_int_equal(presence_lookup(broker.core, "agent", "u1", &record), 0);
+	int64_t rev = record.rev + 1;
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_NONE, NULL, 0);
+	(void)snprintf(known, sizeof(known), "%s", ask("HGET", "overrides", "agent/u1"));
+	assert_non_null(strstr(known, "\"none\""));
+	broker_stop(&broker);
+	broker_start(&broker, 2);
+	assert_int_equal(broker_feed(&broker,
+				 (struct presence_event){
+					 .type = PRESENCE_RESTORED_OVERRIDE,
+					 .role = "agent",
+					 .id = "u1",
+					 .override = PRESENCE_OVERRIDE_DND,
+					 .rev = rev,
+					 .own = true,
+				 }),
+		0);
+	connects(&broker, 1, "u1", "web");
+	assert_int_equal(presence_lookup(broker.core, "agent", "u1", &record), 0);
+	assert_int_equal(record.status, PRESENCE_ONLINE);
+	assert_string_equal(ask("HGET", "subject:agent/u1", "status"), "online");
+	assert_non_null(strstr(ask("HGET", "overrides", "agent/u1"), "\"none\""));
+	/* What is said from now on is newer than either. */
+	overrides(&broker, "u1", PRESENCE_OVERRIDE_AWAY, NULL, 0);
+	assert_string_equal(ask("HGET", "subject:agent/u1", "status"), "away");
+	broker_stop(&broker);
 }
 
 /* Of whom nothing was published there is no record, and of who does not come back nothing stays. */
@@ -959,6 +997,7 @@ int main(void)
 		TEST(test_newest_wins),
 		TEST(test_foreign_values),
 		TEST(test_restored),
+		TEST(test_restored_cleared),
 		TEST(test_restored_unseen),
 		TEST(test_restored_by_half),
 		TEST(test_many_restored),

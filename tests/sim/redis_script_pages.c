@@ -212,7 +212,7 @@ static void snapshot_override(struct script *script, const char *name)
 	struct override_value o;
 	key_name(script, key, "overrides", "");
 	override_parse(script, hget(script->redis, key, name), &o);
-	if (!o.is_there || !override_shows(o.word))
+	if (!o.is_there || (!override_shows(o.word) && strcmp(o.word, "none") != 0))
 		return;
 	redisReply *row = reply_add(reply_of_array(), reply_of_text(name));
 	(void)reply_add(row, reply_of_text(o.word));

@@ -3,9 +3,10 @@
 -- had, page by page.
 -- ARGV[7] the first epoch of this boot, [8] cursor, [9] about how many.
 -- OK, next cursor ('0': done), meta.rev, then for each override, even if its time is over, for the
--- broker to say so: name, status, note, until, rev, 1 if this node said it; for each subject: name, the
--- record's fields in the order of RECORD ('' for none; an empty list: nothing is published), and a list
--- of field, last_seen, rank, note of each device an earlier boot had up.
+-- broker to say so, or if it was cleared, which another store may have missed: name, status, note,
+-- until, rev, 1 if this node said it; for each subject: name, the record's fields in the order of
+-- RECORD ('' for none; an empty list: nothing is published), and a list of field, last_seen, rank, note
+-- of each device an earlier boot had up.
 local RECORD = { 'status', 'previous', 'reason', 'source', 'devices', 'since', 'last_seen', 'rev',
 	'note', 'until' }
 local stop = fence()
@@ -42,7 +43,7 @@ end
 
 for i = 1, #overrides, 2 do
 	local o = override_parse(overrides[i + 1])
-	if o and SHOWS[o.word] then
+	if o and (SHOWS[o.word] or o.word == 'none') then
 		reply[#reply + 1] = { overrides[i], o.word, o.note, text[o.till], text[o.rev],
 			o.node == node and 1 or 0 }
 	end

@@ -151,6 +151,7 @@ int config_start_stores(struct plugin *plugin)
 	struct store_config config = {
 		.node = options->node,
 		.queue_max = options->queue_max,
+		.subjects_max = options->subjects_max,
 		.state_file = options->state_file,
 		.redis_host = options->redis.host,
 		.redis_port = options->redis.port,

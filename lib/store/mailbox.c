@@ -30,7 +30,7 @@ struct mailbox {
 	bool refused; /* an event found no room: tell the worker when there is some */
 };
 
-struct mailbox *mailbox_create(uint64_t max)
+struct mailbox *mailbox_create(uint64_t max, uint64_t beyond)
 {
 	struct mailbox *box = calloc(1, sizeof(*box));
 	if (!box)
@@ -38,7 +38,7 @@ struct mailbox *mailbox_create(uint64_t max)
 	box->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (box->fd < 0)
 		goto no_fd;
-	if (queue_init(&box->queue, max))
+	if (queue_init(&box->queue, max, beyond))
 		goto no_queue;
 	if (pthread_mutex_init(&box->lock, NULL))
 		goto no_lock;

@@ -8,7 +8,7 @@
  * Effects come out in the order they were put. Before max wait, no PRESENCE_STORE is dropped; from
  * then on the newest waiting one of the same device gives way to the one being put, which goes to
  * the end, and so does a PRESENCE_STORE_OVERRIDE to one of the same subject. So what waits is
- * bounded by max and the number of devices, and by MAILBOX_BEYOND_MAX above max whatever happens.
+ * bounded by max and the number of devices, and by `beyond` above max whatever happens.
  * A PRESENCE_REFRESH takes the place of one of its subject that still waits, and makes room for any
  * later effect that says the same of its subject. A PRESENCE_ACTIVITY gives way to the next of the
  * same subject in the same conversation, and when max wait it is not taken. PRESENCE_FORGOTTEN and
@@ -16,7 +16,7 @@
 
 #include "store/store.h"
 
-#define MAILBOX_BEYOND_MAX 1048576 /* items waiting above max before one is refused */
+#define MAILBOX_BEYOND_MIN 1048576 /* a small broker need not count its devices */
 #define MAILBOX_EVENTS_MAX 4096    /* messages unread before events have to wait */
 #define MAILBOX_LOGS_MAX 64        /* more of them for log lines before those are lost */
 #define MAILBOX_LINE_MAX 1024      /* bytes of a log line; longer ones are cut */
@@ -34,8 +34,9 @@ struct store_item {
 
 struct mailbox;
 
-/* max: items waiting before older ones of a device give way. NULL: out of memory or descriptors. */
-struct mailbox *mailbox_create(uint64_t max);
+/* max: items waiting before older ones of a device give way; beyond: so many more, and one is
+ * refused: all that may be said again at once has to fit. NULL: out of memory or descriptors. */
+struct mailbox *mailbox_create(uint64_t max, uint64_t beyond);
 void mailbox_destroy(struct mailbox *box);
 
 /* Broker's thread. PRESENCE_ENOMEM: not taken; the box remembers (mailbox_take_overflow). */

@@ -211,7 +211,10 @@ struct store *store_create(const struct store_ops *ops, const struct store_confi
 		free(store);
 		return NULL;
 	}
-	store->box = mailbox_create(config->queue_max);
+	/* Of each its devices and what is said of it; few have more than one. */
+	uint64_t beyond = 2 * config->subjects_max;
+	store->box = mailbox_create(
+		config->queue_max, beyond > MAILBOX_BEYOND_MIN ? beyond : MAILBOX_BEYOND_MIN);
 	store->self = store->box ? ops->create(&store->config, store->box) : NULL;
 	if (store->self && !start(store))
 		return store;

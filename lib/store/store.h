@@ -17,8 +17,9 @@
 
 /* Durations in ms. Strings are copied by store_create(). */
 struct store_config {
-	const char *node;   /* this broker's name, unique among all that share the store */
-	uint64_t queue_max; /* effects waiting before older ones of a device are merged */
+	const char *node;      /* this broker's name, unique among all that share the store */
+	uint64_t queue_max;    /* effects waiting before older ones of a device are merged */
+	uint64_t subjects_max; /* of the core: so many are said again at once */
 	/* SQLite */
 	const char *state_file; /* absolute path */
 	/* Redis */

@@ -34,9 +34,9 @@ struct waiting *waiting_create(const struct presence_effect *effect, int64_t now
 	return waiting;
 }
 
-int queue_init(struct queue *queue, uint64_t max)
+int queue_init(struct queue *queue, uint64_t max, uint64_t beyond)
 {
-	uint64_t limit = max + MAILBOX_BEYOND_MAX;
+	uint64_t limit = max + beyond;
 	*queue = (struct queue){ .max = max, .limit = limit > max ? limit : UINT64_MAX };
 	/* Fails only before the system has any randomness: then the broker could not do TLS. */
 	if (getrandom(queue->hash_key, sizeof(queue->hash_key), 0) != sizeof(queue->hash_key))

@@ -27,7 +27,7 @@ struct queue {
 /* A copy of effect; NULL when out of memory. */
 struct waiting *waiting_create(const struct presence_effect *effect, int64_t now_ms);
 
-int queue_init(struct queue *queue, uint64_t max);
+int queue_init(struct queue *queue, uint64_t max, uint64_t beyond);
 void queue_finish(struct queue *queue);
 /* Takes waiting. What gave way, perhaps itself, is put into gone, for the caller to free.
  * PRESENCE_ENOMEM: the queue is full to its last place, and waiting is still the caller's. */

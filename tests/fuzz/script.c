@@ -311,7 +311,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.now_ms = 1000000,
 	};
 	rig.config.partitions = 1 + take_byte(&rig.input) % 3;
-	rig.box = mailbox_create(256);
+	rig.box = mailbox_create(256, MAILBOX_BEYOND_MIN);
 	rig.writer = redis_writer_create(&rig.config, rig.box);
 	rig.reader = redis_reader_create();
 	MUST(rig.box && rig.writer && rig.reader);

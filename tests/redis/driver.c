@@ -48,7 +48,7 @@ void driver_start(struct driver *driver, uint64_t boot)
 	(void)snprintf(driver->boot, sizeof(driver->boot), "%016" PRIx64, boot);
 	driver->config.boot = driver->boot;
 	driver->config.seed = boot;
-	driver->box = mailbox_create(65536);
+	driver->box = mailbox_create(65536, MAILBOX_BEYOND_MIN);
 	driver->writer = redis_writer_create(&driver->config, driver->box);
 	if (!driver->writer)
 		fail("out of memory");

@@ -530,7 +530,7 @@ static void start_writer(struct world *world, const struct store_config *config)
 		.seed = world->seed + world->boots };
 	(void)snprintf(
 		worker->boot, sizeof(worker->boot), "%016llx", (unsigned long long)world->boots);
-	worker->box = mailbox_create(config->queue_max);
+	worker->box = mailbox_create(config->queue_max, MAILBOX_BEYOND_MIN);
 	worker->writer = redis_writer_create(&worker->writer_config, worker->box);
 	worker->wake_ms = world->now_ms;
 	worker->must_resync = worker->is_killed = false;
@@ -548,7 +548,7 @@ struct store *store_create(const struct store_ops *ops, const struct store_confi
 		start_writer(the_world, config);
 		return store;
 	}
-	file->box = mailbox_create(config->queue_max);
+	file->box = mailbox_create(config->queue_max, MAILBOX_BEYOND_MIN);
 	file->is_loaded = false;
 	file->wake_ms = the_world->now_ms;
 	return store;

@@ -31,7 +31,7 @@ static void test_create(void **state)
 	(void)state;
 	for (; at < 100; at++) {
 		countdown = at;
-		struct mailbox *box = mailbox_create(3);
+		struct mailbox *box = mailbox_create(3, MAILBOX_BEYOND_MIN);
 		countdown = -1;
 		if (box) {
 			mailbox_destroy(box);
@@ -46,7 +46,7 @@ static void test_put(void **state)
 {
 	(void)state;
 	for (int at = 0; at < 200; at++) {
-		struct mailbox *box = mailbox_create(40);
+		struct mailbox *box = mailbox_create(40, MAILBOX_BEYOND_MIN);
 		int failed = 0, taken = 0;
 		countdown = at;
 		for (int64_t rev = 1; rev <= 100; rev++) {
@@ -81,7 +81,7 @@ static void test_put(void **state)
 
 static void test_messages(void **state)
 {
-	struct mailbox *box = mailbox_create(3);
+	struct mailbox *box = mailbox_create(3, MAILBOX_BEYOND_MIN);
 	const struct presence_event event = { .type = PRESENCE_REV_SEEN, .rev = 7 };
 	uint64_t waiting, merged, lost;
 	int64_t oldest_ms;
@@ -116,7 +116,7 @@ static uint64_t answers_of(struct mailbox *box)
 /* Everything was said when nothing of it was lost, and only to requests that were heard. */
 static void test_answers(void **state)
 {
-	struct mailbox *box = mailbox_create(40);
+	struct mailbox *box = mailbox_create(40, MAILBOX_BEYOND_MIN);
 	const struct presence_event request = { .type = PRESENCE_RESYNC };
 	const struct presence_effect effect = a_store("a", "d", 1);
 	(void)state;

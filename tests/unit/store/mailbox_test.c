@@ -17,7 +17,7 @@ static void assert_counts(struct mailbox *box, uint64_t waiting, int64_t oldest_
 
 static void test_order(void **state)
 {
-	struct mailbox *box = mailbox_create(100);
+	struct mailbox *box = mailbox_create(100, MAILBOX_BEYOND_MIN);
 	(void)state;
 	put(box, a_store("a", "d1", 1));
 	put(box, a_store("a", "d1", 2));
@@ -34,7 +34,7 @@ static void test_order(void **state)
 
 static void test_take_some(void **state)
 {
-	struct mailbox *box = mailbox_create(1000);
+	struct mailbox *box = mailbox_create(1000, MAILBOX_BEYOND_MIN);
 	size_t count;
 	(void)state;
 	for (int i = 0; i < 100; i++)
@@ -59,7 +59,7 @@ static void test_copies(void **state)
 {
 	char id[] = "a", device[] = "d", note[] = "lunch", device_note[] = "desk";
 	char override_note[] = "call", conversation[] = "c";
-	struct mailbox *box = mailbox_create(1);
+	struct mailbox *box = mailbox_create(1, MAILBOX_BEYOND_MIN);
 	struct presence_effect effect = a_store(id, device, 1);
 	size_t count;
 	(void)state;
@@ -85,7 +85,7 @@ static void test_copies(void **state)
 
 static void test_merge_when_full(void **state)
 {
-	struct mailbox *box = mailbox_create(3);
+	struct mailbox *box = mailbox_create(3, MAILBOX_BEYOND_MIN);
 	(void)state;
 	put(box, a_store("a", "d", 1));
 	put(box, a_store("a", "d", 2));
@@ -104,7 +104,7 @@ static void test_merge_when_full(void **state)
 
 static void test_merge_same_device_only(void **state)
 {
-	struct mailbox *box = mailbox_create(0);
+	struct mailbox *box = mailbox_create(0, MAILBOX_BEYOND_MIN);
 	struct presence_effect other_role = a_store("a", "d", 5);
 	(void)state;
 	other_role.record.role = "admin";
@@ -123,7 +123,7 @@ static void test_merge_same_device_only(void **state)
 
 static void test_forgotten_stays(void **state)
 {
-	struct mailbox *box = mailbox_create(1);
+	struct mailbox *box = mailbox_create(1, MAILBOX_BEYOND_MIN);
 	(void)state;
 	put(box, a_store("a", "d", 1));
 	put(box, an_effect(PRESENCE_FORGOTTEN, "a", 2));
@@ -140,7 +140,7 @@ static void test_forgotten_stays(void **state)
 /* What is swept at RESYNCED must have been said before it. */
 static void test_resynced_is_a_barrier(void **state)
 {
-	struct mailbox *box = mailbox_create(1);
+	struct mailbox *box = mailbox_create(1, MAILBOX_BEYOND_MIN);
 	(void)state;
 	put(box, a_store("a", "d", 1));
 	put(box, an_effect(PRESENCE_RESYNCED, NULL, 0));
@@ -155,7 +155,7 @@ static void test_resynced_is_a_barrier(void **state)
 
 static void test_refresh(void **state)
 {
-	struct mailbox *box = mailbox_create(100);
+	struct mailbox *box = mailbox_create(100, MAILBOX_BEYOND_MIN);
 	struct presence_effect late = an_effect(PRESENCE_REFRESH, "a", 4);
 	(void)state;
 	put(box, an_effect(PRESENCE_REFRESH, "a", 1));
@@ -178,7 +178,7 @@ static void test_refresh(void **state)
 /* What is said of a subject gives way to what is said of it later, not to its devices. */
 static void test_overrides(void **state)
 {
-	struct mailbox *box = mailbox_create(4);
+	struct mailbox *box = mailbox_create(4, MAILBOX_BEYOND_MIN);
 	(void)state;
 	put(box, an_override("a", PRESENCE_OVERRIDE_DND, 1, 1));
 	put(box, an_override("a", PRESENCE_OVERRIDE_AWAY, 2, 2));
@@ -198,7 +198,7 @@ static void test_overrides(void **state)
 /* What is over in seconds takes nobody's place. */
 static void test_activities(void **state)
 {
-	struct mailbox *box = mailbox_create(4);
+	struct mailbox *box = mailbox_create(4, MAILBOX_BEYOND_MIN);
 	(void)state;
 	put(box, an_activity("a", "c1", true));
 	put(box, an_activity("a", "c2", true));
@@ -220,8 +220,7 @@ static void test_limit(void **state)
 	struct queue queue;
 	struct waiting *gone[2] = { NULL, NULL };
 	(void)state;
-	assert_int_equal(queue_init(&queue, 2), PRESENCE_OK);
-	queue.limit = 4; /* instead of a million more */
+	assert_int_equal(queue_init(&queue, 2, 2), PRESENCE_OK);
 	static const char *const ids[] = { "a", "b", "c", "d" };
 	for (size_t i = 0; i < 4; i++) {
 		struct presence_effect effect = a_store(ids[i], "d", 1);
@@ -239,14 +238,14 @@ static void test_limit(void **state)
 	assert_int_equal(queue.count, 4);
 	free(gone[0]);
 	queue_finish(&queue);
-	assert_int_equal(queue_init(&queue, UINT64_MAX), PRESENCE_OK);
+	assert_int_equal(queue_init(&queue, UINT64_MAX, MAILBOX_BEYOND_MIN), PRESENCE_OK);
 	assert_true(queue.limit == UINT64_MAX);
 	queue_finish(&queue);
 }
 
 static void test_fd(void **state)
 {
-	struct mailbox *box = mailbox_create(10);
+	struct mailbox *box = mailbox_create(10, MAILBOX_BEYOND_MIN);
 	size_t count;
 	(void)state;
 	assert_false(is_readable(mailbox_fd(box)));
@@ -279,7 +278,7 @@ static void test_events(void **state)
 		.device = "d",
 		.record = { .role = role, .id = "u1", .note = "n", .since_ms = 5 },
 	};
-	struct mailbox *box = mailbox_create(10);
+	struct mailbox *box = mailbox_create(10, MAILBOX_BEYOND_MIN);
 	(void)state;
 	assert_null(mailbox_take_message(box));
 	assert_int_equal(mailbox_post_event(box, &event), PRESENCE_OK);
@@ -309,7 +308,7 @@ static void test_events(void **state)
 static void test_messages_are_bounded(void **state)
 {
 	struct presence_event event = { .type = PRESENCE_REV_SEEN };
-	struct mailbox *box = mailbox_create(10);
+	struct mailbox *box = mailbox_create(10, MAILBOX_BEYOND_MIN);
 	uint64_t waiting, merged, lost;
 	int64_t oldest_ms;
 	(void)state;
@@ -334,7 +333,7 @@ static void test_messages_are_bounded(void **state)
 static void test_long_line(void **state)
 {
 	char line[2 * MAILBOX_LINE_MAX];
-	struct mailbox *box = mailbox_create(10);
+	struct mailbox *box = mailbox_create(10, MAILBOX_BEYOND_MIN);
 	(void)state;
 	memset(line, 'x', sizeof(line) - 1);
 	line[sizeof(line) - 1] = '\0';
@@ -416,7 +415,7 @@ static void model_round(unsigned seed)
 	static const char *const devices[] = { NULL, "x", "y" };
 	srand(seed);
 	model = (struct model){ .max = (size_t)rand() % 20 };
-	struct mailbox *box = mailbox_create(model.max);
+	struct mailbox *box = mailbox_create(model.max, MAILBOX_BEYOND_MIN);
 	for (int64_t rev = 1; rev < 2000; rev++) {
 		int dice = rand() % 100;
 		struct plain plain = { .id = rand() % 7, .device = rand() % 3, .rev = rev };

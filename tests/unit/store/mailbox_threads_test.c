@@ -83,7 +83,7 @@ static void test_two_threads(void **state)
 	pthread_t thread;
 	(void)state;
 	*seen = (struct seen){
-		.box = mailbox_create(QUEUE_MAX),
+		.box = mailbox_create(QUEUE_MAX, MAILBOX_BEYOND_MIN),
 		.is_in_order = true,
 		.is_in_time = true,
 	};

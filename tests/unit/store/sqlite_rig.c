@@ -56,7 +56,7 @@ int rig_tear_down(void **state)
 
 void rig_start(struct rig *rig)
 {
-	rig->box = mailbox_create(rig->config.queue_max);
+	rig->box = mailbox_create(rig->config.queue_max, MAILBOX_BEYOND_MIN);
 	rig->self = store_sqlite_ops.create(&rig->config, rig->box);
 	assert_non_null(rig->self);
 }

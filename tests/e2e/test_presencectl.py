@@ -304,18 +304,16 @@ def test_payload_format_text(make_world, watch):
 def test_what_clients_say_is_no_record(make_world, watch):
     """Of themselves, or of others; on brokers where it reaches a reader before the record does."""
     world = make_world(plugin=False)
-    record = {"v": 1, "role": "agent", "id": "u1", "status": "online", "previous": "offline",
-              "reason": "connect", "source": "inferred", "devices": 2, "since": 1, "last_seen": 1,
-              "rev": 5, "node": "b1"}
+    boss = RECORD.replace('"agent"', '"admin"').replace('"u1"', '"boss"')
     client = world.connect("anybody")
 
     def say(topic, payload, retain=False):
         client.publish(f"presence/{topic}", payload, retain=retain, qos=1)
-    say("agent/u1", json.dumps(record), retain=True)
-    pipe, boss = watch(world), {**record, "role": "admin", "id": "boss"}
+    say("agent/u1", RECORD, retain=True)
+    pipe = watch(world)
     pipe.wait(lambda line: " agent/u1 online " in line, "its record")
     say("agent/u1", "offline")
-    say("agent/u2", json.dumps(boss))
+    say("agent/u2", boss)
     say("agent/u3", "away")  # with payload_format text that is one
     say("agent/u1", "")
     say("agent/u1", "dnd")
@@ -713,8 +711,9 @@ def test_what_somebody_else_wrote_does_not_act_on_a_terminal(make_world, presenc
     world = make_world(plugin=False)
     forged = RECORD.replace('"v"', '"x":"\x1b[2J\x9b\n","v"')
     writer = world.connect("writer")
-    for subject, payload in [("agent/bad", forged), ("agent/good", RECORD)]:
-        writer.publish(f"presence/{subject}", payload, qos=1, retain=True)
+    for name, payload in [("bad", forged), ("good", RECORD)]:
+        writer.publish(f"presence/agent/{name}", payload.replace('"u1"', f'"{name}"'), qos=1,
+                       retain=True)
     for words in [["--json"], []]:
         ended = subprocess.run([presencectl, "-p", str(world.broker.port), "watch", "-C", "2",
                                 *words], capture_output=True, timeout=30, check=True)

@@ -600,6 +600,7 @@ static void begin_after_a_digest(struct fake *fake)
 	assert_true(fake_message(fake, DIGEST, BOTH, false));
 	presence_client_on_disconnect(fake->client, 7);
 	fake_clear(fake);
+	fake_stop_clock(fake);
 	presence_client_on_connect(fake->client, 0);
 }
 
@@ -828,6 +829,7 @@ static void test_subscriptions_nobody_hands_on(void **state)
 	struct fake fake;
 	int kept = 0;
 	fake_begin(&fake, false, 0);
+	fake_stop_clock(&fake);
 	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
 	presence_client_on_connect(fake.client, 0);
 	for (int minute = 1; minute <= 10; minute++) {
@@ -926,6 +928,7 @@ static void test_what_is_narrower_is_let_in(void **state)
 	(void)state;
 	struct fake fake;
 	fake_begin(&fake, false, 0);
+	fake_stop_clock(&fake);
 	presence_client_on_connect(fake.client, 0);
 	assert_int_equal(presence_client_watch(fake.client, "agent", "u1"), 0);
 	assert_int_equal(presence_client_watch(fake.client, "agent", NULL), 0);

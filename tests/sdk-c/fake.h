@@ -7,6 +7,7 @@
 
 #include <mosquitto.h>
 #include <stdbool.h>
+#include <time.h>
 
 #include "client-sdk/c/presence_client.h"
 
@@ -40,7 +41,8 @@ struct fake {
 	int typing;
 	char typing_text[1024]; /* "c1 agent u1 typing 1" */
 	char will_topic[1024], will[64];
-	int ahead_s; /* of the monotonic clock: time that has passed without waiting */
+	struct timespec stopped; /* the monotonic clock, if it was */
+	int ahead_s;             /* of that: time that has passed without waiting */
 };
 
 /* Of the one client there is at a time. with_names: agent:u1:d; otherwise a mere watcher. */
@@ -49,6 +51,8 @@ void fake_begin(struct fake *fake, bool with_names, int64_t timeout_ms);
 /* A mere watcher of a role, NULL: of everybody, that has just connected. */
 void fake_begin_watching(struct fake *fake, const char *role);
 void fake_end(struct fake *fake);
+/* From here on the monotonic clock goes only by ahead_s. */
+void fake_stop_clock(struct fake *fake);
 /* Forgets what was sent and told. */
 void fake_clear(struct fake *fake);
 bool fake_message(struct fake *fake, const char *topic, const char *payload, bool retain);

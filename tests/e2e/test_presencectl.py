@@ -562,6 +562,23 @@ def test_list_page_by_page(office, ctl):
     assert "2 of 5; the next ones: --after agent/" in found.stdout, found
 
 
+def test_a_list_goes_on_behind_a_name_that_needs_care(office, ctl):
+    """What comes behind a page is given back as it came."""
+    subjects = [f"agent/50%/{number}" for number in range(5)]
+    for subject in subjects:
+        office.online(subject.replace("/", ":", 1) + ":d", subject)
+    seen, after = [], []
+    for _ in range(50):
+        found = ctl(office, "list", *ADMIN, "--json", "--role", "agent", "--status", "online", "-C",
+                    "1", *after)
+        data = json.loads(found.stdout)
+        seen += [f"{one['role']}/{one['id']}" for one in data["subjects"]]
+        if "after" not in data:
+            break
+        after = ["--after", data["after"]]
+    assert "after" not in data and len(seen) == len(set(seen)) and set(subjects) <= set(seen)
+
+
 def test_who_is_no_admin_is_told_what_to_do(office, ctl):
     for words in (["list"], ["stats"], ["nodes"], ["kick", "x"], ["forget", "agent/u1"],
                   ["override", "agent/u9", "dnd"], ["clear", "agent/u9"]):

@@ -81,7 +81,7 @@ const struct flag flag_table[] = {
 	{ .name = "offset", .kind = FLAG_NUMBER, FIELD(offset), .value = "N", .max = 1000000000,
 		.text = "How many to skip." },
 	{ .name = "after", .kind = FLAG_TEXT, FIELD(after), .value = "SUBJECT",
-		.text = "Go on behind this subject, the last one of the page before." },
+		.text = "Go on behind this subject, as the page before named it at its end." },
 	{ .name = "role", .kind = FLAG_TEXT, FIELD(role), .value = "ROLE",
 		.text = "Only of this role." },
 	{ .name = "status", .kind = FLAG_CHOICE,

@@ -11,7 +11,6 @@
 #include "core/presence.h"
 #include "ctl/print.h"
 #include "ctl/request.h"
-#include "ctl/show.h"
 #include "ctl/subcommand.h"
 #include "ctl/subject.h"
 
@@ -41,19 +40,6 @@ static bool add_duration(struct json_object *fields, const char *key, int64_t ms
 	return !json_object_object_add(fields, key, value);
 }
 
-/* What is printed can be typed: subjects as they are called, not as they stand in topics. */
-static void decode_after(struct json_object *data)
-{
-	char name[SHOW_SUBJECT_MAX];
-	struct json_object *after;
-	struct subject subject;
-	if (!json_object_object_get_ex(data, "after", &after) ||
-		!subject_decode(json_object_get_string(after), &subject))
-		return;
-	(void)snprintf(name, sizeof(name), "%s/%s", subject.role, subject.id);
-	(void)json_object_object_add(data, "after", json_object_new_string(name));
-}
-
 typedef void printer(const struct settings *settings, struct json_object *data);
 
 static enum ctl_exit ask(const struct settings *settings, const char *command,
@@ -68,7 +54,6 @@ static enum ctl_exit ask(const struct settings *settings, const char *command,
 	else
 		json_object_put(fields);
 	request_close(&request);
-	decode_after(data);
 	if (end != CTL_OK)
 		(void)complain(end, problem);
 	else if (settings->json)

@@ -26,22 +26,17 @@ const char *subject_name(const struct subject *subject, char name[PRESENCE_TOPIC
 	return name;
 }
 
-bool subject_decode(const char *name, struct subject *subject)
-{
-	const char *id = strchr(name, '/');
-	if (!id++)
-		return false;
-	return topic_decode(name, (size_t)(id - 1 - name), subject->role, sizeof(subject->role)) >=
-		0 &&
-		topic_decode(id, strlen(id), subject->id, sizeof(subject->id)) >= 0;
-}
-
 bool subject_of_topic(const char *base, const char *topic, struct subject *subject)
 {
 	size_t length = strlen(base);
 	if (strncmp(topic, base, length) || topic[length] != '/')
 		return false;
-	return subject_decode(topic + length + 1, subject);
+	const char *role = topic + length + 1, *id = strchr(role, '/');
+	if (!id++)
+		return false;
+	return topic_decode(role, (size_t)(id - 1 - role), subject->role, sizeof(subject->role)) >=
+		0 &&
+		topic_decode(id, strlen(id), subject->id, sizeof(subject->id)) >= 0;
 }
 
 /* A level of a filter: + as it stands, a name encoded. */

@@ -19,9 +19,6 @@ bool subject_read(const char *text, struct subject *subject);
 /* Writes it as it stands in topics and in lists of subjects: encoded. Returns name. */
 const char *subject_name(const struct subject *subject, char name[PRESENCE_TOPIC_MAX]);
 
-/* Reads that name again. */
-bool subject_decode(const char *name, struct subject *subject);
-
 /* Reads "<base>/<role>/<id>", encoded. */
 bool subject_of_topic(const char *base, const char *topic, struct subject *subject);
 

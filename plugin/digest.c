@@ -8,6 +8,11 @@
 
 #include "plugin/plugin.h"
 
+/* Whom a role has had is worth knowing while few roles have nobody: who comes back to watch one
+ * learns from its digest that all are gone. With `roles *` strangers make up as many as they like:
+ * beyond so many, digests of nobody are dropped, so many at once. */
+enum { EMPTY_MAX = 64, DROPPED_MAX = 1000 };
+
 struct digest {
 	struct table_node by_role;
 	struct digest *next; /* of all */
@@ -23,8 +28,7 @@ static bool digest_matches(const struct table_node *node, const void *role)
 
 static struct digest *digest_get_or_add(struct plugin *plugin, const char *role)
 {
-	/* There are few roles, whoever names them: any hash will do. */
-	uint64_t hash = digest_hash(role, 0);
+	uint64_t hash = plugin_hash(plugin, role);
 	struct table_node *node = table_find(&plugin->digests, hash, digest_matches, role);
 	if (node)
 		return TABLE_ENTRY(node, struct digest, by_role);
@@ -94,6 +98,24 @@ void digests_said_again(struct plugin *plugin)
 {
 	if (plugin->digests_state == DIGESTS_COUNT_AGAIN)
 		plugin->digests_state = DIGESTS_SOUND;
+}
+
+void digests_drop_empty(struct plugin *plugin)
+{
+	unsigned empty = 0, dropped = 0;
+	struct digest **link = &plugin->first_digest, *digest;
+	if (plugin->digests_state != DIGESTS_SOUND)
+		return;
+	while ((digest = *link)) {
+		if (digest->count || ++empty <= EMPTY_MAX || dropped == DROPPED_MAX) {
+			link = &digest->next;
+			continue;
+		}
+		*link = digest->next;
+		table_remove(&plugin->digests, &digest->by_role);
+		free(digest);
+		dropped++;
+	}
 }
 
 static void visit_digest(const struct digest *digest, stat_visit *visit, void *context)

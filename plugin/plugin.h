@@ -205,6 +205,9 @@ void digest_record(struct plugin *plugin, const char *role, const char *topic, i
  * from nothing; and that is over. In between digests are not told. */
 void digests_say_again(struct plugin *plugin);
 void digests_said_again(struct plugin *plugin);
+/* Too many that nobody is left of; to be called when that has been told: what is then missing is
+ * cleared the next time. */
+void digests_drop_empty(struct plugin *plugin);
 void digests_each(const struct plugin *plugin, stat_visit *visit, void *context);
 
 /* sys.c: $SYS/broker/presence */

@@ -17,28 +17,25 @@ struct value {
 	char name[];
 };
 
-static uint64_t hash_name(const char *name)
-{
-	/* Names are ours, or roles that the operator allows. */
-	uint64_t hash = 5381;
-	for (; *name; name++)
-		hash = hash * 33 + (unsigned char)*name;
-	return hash;
-}
-
 static bool value_matches(const struct table_node *node, const void *name)
 {
 	return !strcmp(TABLE_CONST_ENTRY(node, struct value, by_name)->name, name);
 }
 
+static struct value *value_find(const struct plugin *plugin, uint64_t hash, const char *name)
+{
+	struct table_node *node = table_find(&plugin->values, hash, value_matches, name);
+	return node ? TABLE_ENTRY(node, struct value, by_name) : NULL;
+}
+
 static struct value *value_get_or_add(struct plugin *plugin, const char *name)
 {
-	uint64_t hash = hash_name(name);
-	struct table_node *node = table_find(&plugin->values, hash, value_matches, name);
-	if (node)
-		return TABLE_ENTRY(node, struct value, by_name);
+	uint64_t hash = plugin_hash(plugin, name);
+	struct value *value = value_find(plugin, hash, name);
+	if (value)
+		return value;
 	size_t size = strlen(name) + 1;
-	struct value *value = calloc(1, sizeof(*value) + size);
+	value = calloc(1, sizeof(*value) + size);
 	if (!value)
 		return NULL;
 	memcpy(value->name, name, size);
@@ -65,12 +62,17 @@ void sys_finish(struct plugin *plugin)
 	table_finish(&plugin->values);
 }
 
+static void topic_of(const struct value *value, char topic[PRESENCE_TOPIC_MAX])
+{
+	(void)snprintf(topic, PRESENCE_TOPIC_MAX, "$SYS/broker/presence/%s", value->name);
+}
+
 static void set_value(struct value *value, const char *text)
 {
 	char topic[PRESENCE_TOPIC_MAX];
 	if (!strcmp(value->text, text))
 		return;
-	(void)snprintf(topic, sizeof(topic), "$SYS/broker/presence/%s", value->name);
+	topic_of(value, topic);
 	/* Out of memory it is told the next time. */
 	if (!publish_value(topic, text))
 		(void)snprintf(value->text, sizeof(value->text), "%s", text);
@@ -87,14 +89,53 @@ static void publish_if_changed(void *context, const char *name, const char *text
 	set_value(value, text);
 }
 
+static const char *role_behind(const struct value *value, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	return strncmp(value->name, prefix, length) ? NULL : value->name + length;
+}
+
+static bool is_missing(const struct plugin *plugin, const struct value *value)
+{
+	return !value || value->round != plugin->ticks;
+}
+
+/* Its digest was dropped, which takes along the number of those online. */
+static bool is_dropped(const struct plugin *plugin, const struct value *value)
+{
+	char name[PRESENCE_TOPIC_MAX];
+	const char *role = role_behind(value, "online/");
+	if (plugin->digests_state != DIGESTS_SOUND)
+		return false;
+	if (!role)
+		return role_behind(value, "digest/");
+	(void)snprintf(name, sizeof(name), "digest/%s", role);
+	return is_missing(plugin, value_find(plugin, plugin_hash(plugin, name), name));
+}
+
+static int clear_value(const struct value *value)
+{
+	char topic[PRESENCE_TOPIC_MAX];
+	topic_of(value, topic);
+	return publish_told(&(struct told){ .topic = topic });
+}
+
 /* A role that nobody has any more is not among what there is: nobody of it is online. */
 static void publish_missing_roles(struct plugin *plugin)
 {
-	static const char online[] = "online/";
-	for (struct value *value = plugin->first_value; value; value = value->next)
-		if (value->round != plugin->ticks &&
-			!strncmp(value->name, online, sizeof(online) - 1))
+	struct value **link = &plugin->first_value, *value;
+	while ((value = *link)) {
+		bool is_gone = is_missing(plugin, value) && is_dropped(plugin, value);
+		if (is_gone && !clear_value(value)) {
+			*link = value->next;
+			table_remove(&plugin->values, &value->by_name);
+			free(value);
+			continue;
+		}
+		if (!is_gone && is_missing(plugin, value) && role_behind(value, "online/"))
 			set_value(value, "0");
+		link = &value->next;
+	}
 }
 
 struct each {
@@ -176,4 +217,5 @@ void sys_publish_changes(struct plugin *plugin, int64_t now_ms)
 	plugin->sys_next_ms = now_ms + INTERVAL_MS;
 	sys_each(plugin, now_ms, publish_if_changed, plugin);
 	publish_missing_roles(plugin);
+	digests_drop_empty(plugin);
 }

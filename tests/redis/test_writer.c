@@ -1075,7 +1075,73 @@ static void test_problems(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
 		assert_true(redis_problem_of(errors[i]) != redis_problem_of("ERR whatever"));
-	assert_non_null(redis_problem_of(""));
+	assert_ptr_equal(redis_problem_of(""), &redis_unexpected);
+	/* Redis 7.2, 8, Valkey; 7.0; 6.2, which puts something before all of them */
+	static const char *const rights[] = {
+		"ERR ACL failure in script: User w has no permissions to run the 'hset' command",
+		"ERR The user executing the script can't run this command or subcommand script: 1",
+		"ERR Error running script (call to f_0a): @user_script:59: @user_script: 59: "
+		"-NOPERM this user has no permissions",
+		"ERR Error running script (call to f_0a): @user_script:59: @user_script: 59: The "
+		"user executing the script can't run this command or subcommand",
+	};
+	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++)
+		assert_string_equal(
+			redis_problem_of(rights[i])->text, redis_problem_of("NOPERM")->text);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		char wrapped[256];
+		(void)snprintf(wrapped, sizeof(wrapped),
+			"ERR Error running script (call to f_0a): @user_script:59: @user_script: "
+			"59: -%s",
+			errors[i]);
+		assert_ptr_equal(redis_problem_of(wrapped), redis_problem_of(errors[i]));
+	}
+	assert_ptr_equal(redis_problem_of("ERR Error running script (call to f_0a): what"),
+		&redis_unexpected);
+	assert_ptr_equal(redis_problem_of("ERR junk: -OOM"), &redis_unexpected);
+}
+
+/* An error that nobody knows is told, but for what could be secret or no line. */
+static void test_unexpected(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	char text[400];
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	up(&driver, "u1", "a");
+	driver_step(&driver);
+	(void)snprintf(text, sizeof(text), "-ERR odd\x1b\tthing%0300d\r\n", 0);
+	struct redis_reader *reader = redis_reader_create();
+	redisReply *reply = NULL;
+	assert_int_equal(redis_reader_feed(reader, text, strlen(text)), 0);
+	assert_int_equal(redis_reader_next(reader, &reply), 0);
+	redis_writer_reply(driver.writer, reply, driver.now_ms);
+	redis_reader_destroy(reader);
+	assert_true(redis_writer_wants_close(driver.writer));
+	driver_cut(&driver, false);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "that was not expected (ERR odd  thing000"));
+	assert_true(strlen(strstr(heard.lines, "(ERR")) < REDIS_DETAIL_MAX + 3);
+	driver_stop(&driver);
+	/* To a Redis that has no such command, the password is but an argument. */
+	driver_init(&driver, &server, "b1");
+	driver.config.password = "secret";
+	start_boot(&driver, 2);
+	assert_true(driver_connect(&driver));
+	reader = redis_reader_create();
+	(void)snprintf(text, sizeof(text), "-ERR unknown command 'AUTH', with args 'secret'\r\n");
+	assert_int_equal(redis_reader_feed(reader, text, strlen(text)), 0);
+	assert_int_equal(redis_reader_next(reader, &reply), 0);
+	redis_writer_reply(driver.writer, reply, driver.now_ms);
+	redis_reader_destroy(reader);
+	driver_cut(&driver, false);
+	heard.lines[0] = '\0';
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "that was not expected"));
+	assert_null(strstr(heard.lines, "secret"));
+	driver_stop(&driver);
 }
 
 static int start(void **state)
@@ -1129,6 +1195,7 @@ int main(void)
 		TEST(test_eviction_policy),
 		TEST(test_partitions),
 		TEST(test_problems),
+		TEST(test_unexpected),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -99,7 +99,7 @@ void redis_prepare_reply(
 	bool may_fail = command->kind == REDIS_INFO && is_error &&
 		!strncmp(reply->str, "NOPERM", 6);
 	if (is_error && !may_fail)
-		redis_fail(writer, redis_problem_of(reply->str));
+		redis_fail_error(writer, command, reply->str);
 	else if (command->kind == REDIS_INFO)
 		look_at_policy(writer, reply);
 	else if (command->kind == REDIS_LOAD)

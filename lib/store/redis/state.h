@@ -159,6 +159,9 @@ const char *redis_text_at(const redisReply *reply, size_t place);
 /* writer.c */
 /* Ends the connection because of problem. */
 void redis_fail(struct redis_writer *writer, const struct redis_problem *problem);
+/* Because Redis answers command with error. */
+void redis_fail_error(
+	struct redis_writer *writer, const struct redis_command *command, const char *error);
 /* Answers that mean the same whatever the question: an error, FENCED, LOST. True: handled. */
 bool redis_refused(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);

@@ -587,6 +587,60 @@ static void test_shared_wrong_type(void **state)
 	driver_stop(&driver);
 }
 
+/* The next command begins to go through all overrides; they were read at the start already. */
+static bool is_sweeping(const struct driver *driver)
+{
+	static const char cursor[] = "\r\no0\r\n";
+	const struct wire_command *command = driver->wire ? driver->wire->commands : NULL;
+	return command && memmem(command->bytes, command->length, cursor, sizeof(cursor) - 1);
+}
+
+/* While it is read what was before, and while what is left over is taken out. */
+static void test_pages_wrong_type(void **state)
+{
+	static const char told[] = "not presence's: delete it, or choose another redis_prefix "
+				   "(presence:{0}:overrides)";
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	assert_true(driver_connect(&driver));
+	for (int i = 0; i < 100 && !*ask("HGET", "nodes b1"); i++) {
+		driver_step(&driver);
+		if (!driver_execute(&driver, driver.wire))
+			(void)driver_answer(&driver);
+	}
+	server_do(&server, "SET presence:{0}:overrides junk");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, told));
+	assert_null(strstr(heard.lines, "does not speak Redis"));
+	server_do(&server, "DEL presence:{0}:overrides");
+	later(&driver, 10000);
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+	clean(state);
+	begin_sweep(&driver);
+	later(&driver, 6000); /* renewed: not all will be said again because of the wait */
+	say_again(&driver, &heard);
+	for (int i = 0; i < 100 && !is_sweeping(&driver); i++) {
+		driver_step(&driver);
+		if (!driver_answer(&driver) && !is_sweeping(&driver))
+			(void)driver_execute(&driver, driver.wire);
+	}
+	assert_true(is_sweeping(&driver));
+	server_do(&server, "SET presence:{0}:overrides junk");
+	memset(&heard, 0, sizeof(heard));
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, told));
+	assert_null(strstr(heard.lines, "does not speak Redis"));
+	server_do(&server, "DEL presence:{0}:overrides");
+	later(&driver, 10000);
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
+	driver_stop(&driver);
+}
+
 static void test_same_name(void **state)
 {
 	struct driver first, second;
@@ -1177,6 +1231,7 @@ int main(void)
 		TEST(test_sweep_unanswered),
 		TEST(test_sweep_undone),
 		TEST(test_shared_wrong_type),
+		TEST(test_pages_wrong_type),
 		TEST(test_same_name),
 		TEST(test_unheard_verdict),
 		TEST(test_mismatch),

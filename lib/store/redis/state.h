@@ -181,6 +181,8 @@ void redis_register_reply(
 /* Waits until the one who fenced us is gone. */
 void redis_hold(struct redis_writer *writer, const struct redis_problem *problem, int64_t wait_ms,
 	const char *detail);
+/* reply: TYPE, of a key that all need. */
+void redis_hold_type(struct redis_writer *writer, const redisReply *reply);
 void redis_fenced_by(
 	struct redis_writer *writer, const char *host, const char *pid, int64_t left_ms);
 void redis_renew_step(struct redis_writer *writer);

@@ -1091,6 +1091,16 @@ static void test_eviction_policy(void **state)
 	assert_non_null(strstr(heard.lines, "1 Redis at test: maxmemory-policy is allkeys-lru,"));
 	redis_writer_stats(driver.writer, &stats, &oldest_ms);
 	assert_true(stats.evicting);
+	heard.lines[0] = '\0';
+	driver_cut(&driver, false);
+	later(&driver, 5000);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "maxmemory-policy is allkeys-lru,"));
+	heard.lines[0] = '\0';
+	driver_cut(&driver, false); /* too soon to be told that it is back */
+	later(&driver, 1000);
+	listen(&driver, &heard);
+	assert_int_equal(count_lines(&heard), 0);
 	driver_stop(&driver);
 	server_do(&server, "CONFIG SET maxmemory-policy noeviction");
 }

@@ -68,7 +68,8 @@ static void look_at_policy(struct redis_writer *writer, const redisReply *reply)
 		return;
 	policy += sizeof(field) - 1;
 	bool evicting = strncmp(policy, "noeviction", 10) != 0;
-	if (evicting && !writer->stats.evicting)
+	/* At each connect, but not when that too is said no more: it comes and goes by the second. */
+	if (evicting && (!writer->said.connected || !writer->stats.evicting))
 		mailbox_log(writer->box, STORE_WARNING,
 			"Redis at %s: maxmemory-policy is %.*s, so it may remove who is online; "
 			"set it to noeviction",

@@ -68,7 +68,7 @@ static void look_at_policy(struct redis_writer *writer, const redisReply *reply)
 		return;
 	policy += sizeof(field) - 1;
 	bool evicting = strncmp(policy, "noeviction", 10) != 0;
-	/* At each connect, but not when that too is said no more: it comes and goes by the second. */
+	/* At each connect, unless that comes so often that it is not said any more. */
 	if (evicting && (!writer->said.connected || !writer->stats.evicting))
 		mailbox_log(writer->box, STORE_WARNING,
 			"Redis at %s: maxmemory-policy is %.*s, so it may remove who is online; "

@@ -87,7 +87,7 @@ const struct redis_problem *redis_problem_of(const char *error)
 void redis_detail_write(const char *error, char out[REDIS_DETAIL_MAX])
 {
 	size_t i = 0;
-	for (; error[i] && i < REDIS_DETAIL_MAX - 1; i++)
+	for (; i < REDIS_DETAIL_MAX - 1 && error[i]; i++)
 		out[i] = '!' <= error[i] && error[i] <= '~' ? error[i] : ' ';
 	out[i] = '\0';
 }

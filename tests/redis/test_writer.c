@@ -587,6 +587,60 @@ static void test_shared_wrong_type(void **state)
 	driver_stop(&driver);
 }
 
+/* The next command begins to go through all overrides; they were read at the start already. */
+static bool is_sweeping(const struct driver *driver)
+{
+	static const char cursor[] = "\r\no0\r\n";
+	const struct wire_command *command = driver->wire ? driver->wire->commands : NULL;
+	return command && memmem(command->bytes, command->length, cursor, sizeof(cursor) - 1);
+}
+
+/* While it is read what was before, and while what is left over is taken out. */
+static void test_pages_wrong_type(void **state)
+{
+	static const char told[] = "not presence's: delete it, or choose another redis_prefix "
+				   "(presence:{0}:overrides)";
+	struct driver driver;
+	struct heard heard = { 0 };
+	(void)state;
+	begin(&driver, "b1", 1);
+	assert_true(driver_connect(&driver));
+	for (int i = 0; i < 100 && !*ask("HGET", "nodes b1"); i++) {
+		driver_step(&driver);
+		if (!driver_execute(&driver, driver.wire))
+			(void)driver_answer(&driver);
+	}
+	server_do(&server, "SET presence:{0}:overrides junk");
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, told));
+	assert_null(strstr(heard.lines, "does not speak Redis"));
+	server_do(&server, "DEL presence:{0}:overrides");
+	later(&driver, 10000);
+	assert_true(redis_writer_idle(driver.writer));
+	driver_stop(&driver);
+	clean(state);
+	begin_sweep(&driver);
+	later(&driver, 6000); /* renewed: not all will be said again because of the wait */
+	say_again(&driver, &heard);
+	for (int i = 0; i < 100 && !is_sweeping(&driver); i++) {
+		driver_step(&driver);
+		if (!driver_answer(&driver) && !is_sweeping(&driver))
+			(void)driver_execute(&driver, driver.wire);
+	}
+	assert_true(is_sweeping(&driver));
+	server_do(&server, "SET presence:{0}:overrides junk");
+	memset(&heard, 0, sizeof(heard));
+	driver_settle(&driver);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, told));
+	assert_null(strstr(heard.lines, "does not speak Redis"));
+	server_do(&server, "DEL presence:{0}:overrides");
+	later(&driver, 10000);
+	assert_redis("HEXISTS", "state:agent/u1 d:b1/a", "0");
+	driver_stop(&driver);
+}
+
 static void test_same_name(void **state)
 {
 	struct driver first, second;
@@ -1037,6 +1091,16 @@ static void test_eviction_policy(void **state)
 	assert_non_null(strstr(heard.lines, "1 Redis at test: maxmemory-policy is allkeys-lru,"));
 	redis_writer_stats(driver.writer, &stats, &oldest_ms);
 	assert_true(stats.evicting);
+	heard.lines[0] = '\0';
+	driver_cut(&driver, false);
+	later(&driver, 5000);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "maxmemory-policy is allkeys-lru,"));
+	heard.lines[0] = '\0';
+	driver_cut(&driver, false); /* too soon to be told that it is back */
+	later(&driver, 1000);
+	listen(&driver, &heard);
+	assert_int_equal(count_lines(&heard), 0);
 	driver_stop(&driver);
 	server_do(&server, "CONFIG SET maxmemory-policy noeviction");
 }
@@ -1075,7 +1139,73 @@ static void test_problems(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++)
 		assert_true(redis_problem_of(errors[i]) != redis_problem_of("ERR whatever"));
-	assert_non_null(redis_problem_of(""));
+	assert_ptr_equal(redis_problem_of(""), &redis_unexpected);
+	/* Redis 7.2, 8, Valkey; 7.0; 6.2, which puts something before all of them */
+	static const char *const rights[] = {
+		"ERR ACL failure in script: User w has no permissions to run the 'hset' command",
+		"ERR The user executing the script can't run this command or subcommand script: 1",
+		"ERR Error running script (call to f_0a): @user_script:59: @user_script: 59: "
+		"-NOPERM this user has no permissions",
+		"ERR Error running script (call to f_0a): @user_script:59: @user_script: 59: The "
+		"user executing the script can't run this command or subcommand",
+	};
+	for (size_t i = 0; i < sizeof(rights) / sizeof(*rights); i++)
+		assert_string_equal(
+			redis_problem_of(rights[i])->text, redis_problem_of("NOPERM")->text);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(*errors); i++) {
+		char wrapped[256];
+		(void)snprintf(wrapped, sizeof(wrapped),
+			"ERR Error running script (call to f_0a): @user_script:59: @user_script: "
+			"59: -%s",
+			errors[i]);
+		assert_ptr_equal(redis_problem_of(wrapped), redis_problem_of(errors[i]));
+	}
+	assert_ptr_equal(redis_problem_of("ERR Error running script (call to f_0a): what"),
+		&redis_unexpected);
+	assert_ptr_equal(redis_problem_of("ERR junk: -OOM"), &redis_unexpected);
+}
+
+/* An error that nobody knows is told, but for what could be secret or no line. */
+static void test_unexpected(void **state)
+{
+	struct driver driver;
+	struct heard heard = { 0 };
+	char text[400];
+	(void)state;
+	begin(&driver, "b1", 1);
+	driver_settle(&driver);
+	up(&driver, "u1", "a");
+	driver_step(&driver);
+	(void)snprintf(text, sizeof(text), "-ERR odd\x1b\tthing%0300d\r\n", 0);
+	struct redis_reader *reader = redis_reader_create();
+	redisReply *reply = NULL;
+	assert_int_equal(redis_reader_feed(reader, text, strlen(text)), 0);
+	assert_int_equal(redis_reader_next(reader, &reply), 0);
+	redis_writer_reply(driver.writer, reply, driver.now_ms);
+	redis_reader_destroy(reader);
+	assert_true(redis_writer_wants_close(driver.writer));
+	driver_cut(&driver, false);
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "that was not expected (ERR odd  thing000"));
+	assert_true(strlen(strstr(heard.lines, "(ERR")) < REDIS_DETAIL_MAX + 3);
+	driver_stop(&driver);
+	/* To a Redis that has no such command, the password is but an argument. */
+	driver_init(&driver, &server, "b1");
+	driver.config.password = "secret";
+	start_boot(&driver, 2);
+	assert_true(driver_connect(&driver));
+	reader = redis_reader_create();
+	(void)snprintf(text, sizeof(text), "-ERR unknown command 'AUTH', with args 'secret'\r\n");
+	assert_int_equal(redis_reader_feed(reader, text, strlen(text)), 0);
+	assert_int_equal(redis_reader_next(reader, &reply), 0);
+	redis_writer_reply(driver.writer, reply, driver.now_ms);
+	redis_reader_destroy(reader);
+	driver_cut(&driver, false);
+	heard.lines[0] = '\0';
+	listen(&driver, &heard);
+	assert_non_null(strstr(heard.lines, "that was not expected"));
+	assert_null(strstr(heard.lines, "secret"));
+	driver_stop(&driver);
 }
 
 static int start(void **state)
@@ -1111,6 +1241,7 @@ int main(void)
 		TEST(test_sweep_unanswered),
 		TEST(test_sweep_undone),
 		TEST(test_shared_wrong_type),
+		TEST(test_pages_wrong_type),
 		TEST(test_same_name),
 		TEST(test_unheard_verdict),
 		TEST(test_mismatch),
@@ -1129,6 +1260,7 @@ int main(void)
 		TEST(test_eviction_policy),
 		TEST(test_partitions),
 		TEST(test_problems),
+		TEST(test_unexpected),
 	};
 	return cmocka_run_group_tests(tests, start, stop);
 }

@@ -333,27 +333,10 @@ void script_apply(struct script *script)
 
 /* ---- refresh_1.lua ---- */
 
-static void entry_refresh(const struct script *script, const char *state, const char *field,
-	const char *value, const char *last_seen)
-{
-	char entry[NAME_MAX_BYTES];
-	long long epoch, rank, rev, seen;
-	int head = 0, note = 0;
-	(void)sscanf(value, "1|%lld|%lld|%lld|%n%lld%n", &epoch, &rank, &rev, &head, &seen, &note);
-	if (!head || !note || value[note] != '|')
-		return;
-	if (strlen(last_seen) == (size_t)(note - head) &&
-		!strncmp(value + head, last_seen, (size_t)(note - head)))
-		return;
-	(void)snprintf(entry, sizeof(entry), "%.*s%s%s", head, value, last_seen, value + note);
-	hset(script->redis, state, field, entry);
-}
-
 static bool refresh(struct script *script, size_t at)
 {
 	const char *name = arg(script, at), *last_seen = arg(script, at + 1);
 	char subject[NAME_MAX_BYTES], state[NAME_MAX_BYTES], online[NAME_MAX_BYTES];
-	char field[NAME_MAX_BYTES] = "";
 	const char *id;
 	struct state_devices devices;
 	int64_t there = 0;
@@ -366,14 +349,9 @@ static bool refresh(struct script *script, size_t at)
 	(void)state_read(script, state, &devices);
 	for (size_t i = 0; i < devices.count; i++)
 		there += devices.item[i].is_own;
-	if (*arg(script, at + 3))
-		(void)snprintf(field, sizeof(field), "%s%s", script->own, arg(script, at + 3));
-	const char *entry = field[0] ? hget(script->redis, state, field) : NULL;
 	const char *status = hget(script->redis, subject, "status");
-	if (there < arg_number(script, at + 2) || (field[0] && !entry) || !status)
+	if (there < arg_number(script, at + 2) || !status)
 		return false;
-	if (entry)
-		entry_refresh(script, state, field, entry, last_seen);
 	struct known *known = known_of(script, name);
 	known->has_member = true;
 	if (!strcmp(status, "offline"))
@@ -408,8 +386,8 @@ void script_refresh(struct script *script)
 	if (fence(script, &holder))
 		return;
 	answer(script, "OK");
-	for (size_t i = 8; i + 3 <= arg_count(script); i += 4)
+	for (size_t i = 8; i + 2 <= arg_count(script); i += 3)
 		if (!refresh(script, i))
-			answer_number(script, (int64_t)(i - 8) / 4);
+			answer_number(script, (int64_t)(i - 8) / 3);
 	refresh_end(script);
 }

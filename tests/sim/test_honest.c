@@ -469,7 +469,6 @@ static void do_refresh(struct world *world)
 		text(world, names[s]);
 		number(world, world->wall_ms + (int64_t)roll(world, 10));
 		number(world, (int64_t)roll(world, 3));
-		text(world, roll(world, 2) ? "" : fields[roll(world, DEVICES)]);
 	}
 	freeReplyObject(call(world, REDIS_SCRIPT_REFRESH, 64));
 }

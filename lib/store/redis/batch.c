@@ -221,8 +221,7 @@ void redis_apply_reply(
 	}
 	if (!strcmp(word, "TYPE")) {
 		if (redis_number_at(reply, 1) == 0) {
-			redis_hold(writer, &redis_wrong_type, redis_wrong_type.wait_ms,
-				redis_text_at(reply, 3));
+			redis_hold_type(writer, reply);
 			redis_batch_requeue(writer, command);
 		} else {
 			redis_quarantine_put(writer, command, reply);
@@ -260,8 +259,7 @@ void redis_refresh_reply(
 	}
 	redis_batch_requeue(writer, command);
 	if (!strcmp(redis_word(reply), "TYPE"))
-		redis_hold(writer, &redis_wrong_type, redis_wrong_type.wait_ms,
-			redis_text_at(reply, 3));
+		redis_hold_type(writer, reply);
 	else if (!redis_refused(writer, command, reply))
 		redis_fail(writer, &redis_not_redis);
 }

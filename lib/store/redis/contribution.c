@@ -135,5 +135,4 @@ void redis_refresh_write(struct redis_out *out, const struct store_item *item)
 	redis_out_text(out, name);
 	redis_out_number(out, record->last_seen_ms);
 	redis_out_number(out, record->devices);
-	write_encoded(out, item->effect.device);
 }

@@ -9,7 +9,7 @@
 #include "wire/topic.h"
 
 #define REDIS_FIELDS 20        /* arguments of a contribution, as apply_1.lua counts them */
-#define REDIS_REFRESH_FIELDS 4 /* and refresh_1.lua */
+#define REDIS_REFRESH_FIELDS 3 /* and refresh_1.lua */
 
 /* "<role>/<id>", both encoded. */
 int redis_name_write(const char *role, const char *id, char out[PRESENCE_TOPIC_MAX]);

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- From what the nodes contribute to the one record of a subject. The rule is core/merge.c's too;
--- tests/vectors/merge.tsv holds both to it. RANK and WORD come from core/statuses.def.
+-- tests/vectors/merge.tsv holds both to it. WORD comes from core/statuses.def.
 local ttl, maxlen, floor = ARGV[7], ARGV[8], tonumber(ARGV[9])
 local events, own = base .. 'events', 'd:' .. node .. '/'
 local meta_rev = 0 -- the highest rev of the partition

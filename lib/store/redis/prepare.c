@@ -68,7 +68,8 @@ static void look_at_policy(struct redis_writer *writer, const redisReply *reply)
 		return;
 	policy += sizeof(field) - 1;
 	bool evicting = strncmp(policy, "noeviction", 10) != 0;
-	if (evicting && !writer->stats.evicting)
+	/* At each connect, unless that comes so often that it is not said any more. */
+	if (evicting && (!writer->said.connected || !writer->stats.evicting))
 		mailbox_log(writer->box, STORE_WARNING,
 			"Redis at %s: maxmemory-policy is %.*s, so it may remove who is online; "
 			"set it to noeviction",
@@ -99,7 +100,7 @@ void redis_prepare_reply(
 	bool may_fail = command->kind == REDIS_INFO && is_error &&
 		!strncmp(reply->str, "NOPERM", 6);
 	if (is_error && !may_fail)
-		redis_fail(writer, redis_problem_of(reply->str));
+		redis_fail_error(writer, command, reply->str);
 	else if (command->kind == REDIS_INFO)
 		look_at_policy(writer, reply);
 	else if (command->kind == REDIS_LOAD)

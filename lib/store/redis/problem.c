@@ -24,8 +24,11 @@ const struct redis_problem redis_mismatch = { "", STORE_ERROR, SLOW_MS,
 const struct redis_problem redis_wrong_type = { "", STORE_ERROR, SLOW_MS / 3,
 	"a key that presence needs is not presence's: delete it, or choose another redis_prefix" };
 
-static const struct redis_problem unexpected = { "", STORE_ERROR, 0,
+const struct redis_problem redis_unexpected = { "", STORE_ERROR, 0,
 	"answers with an error that was not expected" };
+
+static const char no_rights[] =
+	"does not let its user do what presence needs; see the ACL in the documentation";
 
 static const struct redis_problem problems[] = {
 	{ "LOADING", STORE_WARNING, 0, "is loading its data; presence is written after that" },
@@ -43,10 +46,11 @@ static const struct redis_problem problems[] = {
 		"refuses the password; check redis_url and redis_password_file" },
 	{ "ERR Client sent AUTH", STORE_ERROR, SLOW_MS,
 		"has no password; take it out of redis_url and redis_password_file" },
-	{ "NOPERM", STORE_ERROR, SLOW_MS,
-		"does not let its user do what presence needs; see the ACL in the documentation" },
-	{ "ERR The user executing the script", STORE_ERROR, SLOW_MS,
-		"does not let its user do what presence needs; see the ACL in the documentation" },
+	{ "NOPERM", STORE_ERROR, SLOW_MS, no_rights },
+	/* Of a command in a script: Redis 7.0, 6.2, and 7.2 and later, which Valkey is too. */
+	{ "ERR The user executing the script", STORE_ERROR, SLOW_MS, no_rights },
+	{ "The user executing the script", STORE_ERROR, SLOW_MS, no_rights },
+	{ "ERR ACL failure in script", STORE_ERROR, SLOW_MS, no_rights },
 	{ "ERR DB index", STORE_ERROR, SLOW_MS, "has no such database; check redis_url" },
 	{ "MASTERDOWN", STORE_ERROR, 0,
 		"is a replica without its primary; redis_url must name the primary" },
@@ -57,12 +61,35 @@ static const struct redis_problem problems[] = {
 	{ "CLUSTERDOWN", STORE_ERROR, SLOW_MS, "is a cluster; presence needs a single primary" },
 };
 
-const struct redis_problem *redis_problem_of(const char *error)
+static const struct redis_problem *known(const char *error)
 {
 	for (size_t i = 0; i < sizeof(problems) / sizeof(*problems); i++)
 		if (!strncmp(error, problems[i].error, strlen(problems[i].error)))
 			return &problems[i];
-	return &unexpected;
+	return NULL;
+}
+
+const struct redis_problem *redis_problem_of(const char *error)
+{
+	/* What Redis 6.2 puts before the errors that a script raises; "<where>: -OOM ..." follows.
+	 */
+	static const char wrapped[] = "ERR Error running script";
+	const struct redis_problem *problem = known(error);
+	if (strncmp(error, wrapped, sizeof(wrapped) - 1) != 0)
+		return problem ? problem : &redis_unexpected;
+	for (const char *at = error; !problem && (at = strstr(at, ": "));) {
+		at += 2;
+		problem = known(*at == '-' ? at + 1 : at);
+	}
+	return problem ? problem : &redis_unexpected;
+}
+
+void redis_detail_write(const char *error, char out[REDIS_DETAIL_MAX])
+{
+	size_t i = 0;
+	for (; i < REDIS_DETAIL_MAX - 1 && error[i]; i++)
+		out[i] = '!' <= error[i] && error[i] <= '~' ? error[i] : ' ';
+	out[i] = '\0';
 }
 
 void redis_say_problem(struct redis_said *said, struct mailbox *box, const char *where,

@@ -15,10 +15,14 @@ struct redis_problem {
 
 extern const struct redis_problem redis_unreachable, redis_no_answer, redis_not_redis,
 	redis_no_memory, redis_scripts_unknown, redis_held_by_other, redis_mismatch,
-	redis_wrong_type;
+	redis_wrong_type, redis_unexpected;
 
-/* Never NULL. */
+#define REDIS_DETAIL_MAX 160
+
+/* Never NULL; redis_unexpected for an error that is not known. */
 const struct redis_problem *redis_problem_of(const char *error);
+/* As much of error as fits, and as can be printed. */
+void redis_detail_write(const char *error, char out[REDIS_DETAIL_MAX]);
 
 /* What was said last. */
 struct redis_said {

@@ -1,7 +1,6 @@
 -- SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 -- Subjects that are still there: extends their life, notes when they were last seen.
--- ARGV[7] ttl ms, then for each subject its name, last_seen, how many devices of this node are up,
--- and a device's field or ''.
+-- ARGV[7] ttl ms, then for each subject its name, last_seen, how many devices of this node are up.
 -- OK, and the numbers of those of which something is missing: to be said again
 local stop = fence()
 if stop then return stop end
@@ -16,33 +15,23 @@ local function scores_of(role)
 	return scores[role]
 end
 
--- How many devices of this node are there, and the entry of the one in field.
-local function devices_read(flat, field)
-	local there, entry = 0, nil
+-- How many devices of this node are there.
+local function devices_count(flat)
+	local there = 0
 	for i = 1, #flat, 2 do
-		if string.sub(flat[i], 1, #own) == own then
-			there = there + 1
-			if string.sub(flat[i], #own + 1) == field then entry = flat[i + 1] end
-		end
+		if string.sub(flat[i], 1, #own) == own then there = there + 1 end
 	end
-	return there, entry
+	return there
 end
 
-local function refresh(name, last_seen, devices, field)
+local function refresh(name, last_seen, devices)
 	local subject, state = base .. 'subject:' .. name, base .. 'state:' .. name
 	local role, id = string.match(name, '^([^/]*)/(.*)$')
 	local record = redis.pcall('HMGET', subject, 'status', 'last_seen')
 	local flat, score = redis.pcall('HGETALL', state), scores_of(role)
 	-- A key that is not ours: the next contribution will tell.
 	if record.err or flat.err or not score then return true end
-	local there, entry = devices_read(flat, field)
-	if there < devices or (field ~= '' and not entry) or not record[1] then return false end
-	if entry then
-		local head, seen, note = string.match(entry, '^(1|%d+|%d+|%d+|)(%d+)(|.*)$')
-		if head and seen ~= last_seen then
-			redis.call('HSET', state, own .. field, head .. last_seen .. note)
-		end
-	end
+	if devices_count(flat) < devices or not record[1] then return false end
 	names[#names + 1] = name
 	if record[1] == 'offline' then return true end -- invisible: last_seen is frozen
 	redis.call('PEXPIRE', subject, ARGV[7])
@@ -54,9 +43,9 @@ local function refresh(name, last_seen, devices, field)
 	return true
 end
 
-for i = 8, #ARGV, 4 do
-	if not refresh(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]) then
-		reply[#reply + 1] = (i - 8) / 4
+for i = 8, #ARGV, 3 do
+	if not refresh(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])) then
+		reply[#reply + 1] = (i - 8) / 3
 	end
 end
 -- Evicted, or somebody else's for a while, the set of its subjects would be what the next boot of

@@ -45,6 +45,11 @@ void redis_hold(struct redis_writer *writer, const struct redis_problem *problem
 	writer->stats.state = problem == &redis_held_by_other ? STORE_FENCED : STORE_FAILED;
 }
 
+void redis_hold_type(struct redis_writer *writer, const redisReply *reply)
+{
+	redis_hold(writer, &redis_wrong_type, redis_wrong_type.wait_ms, redis_text_at(reply, 3));
+}
+
 void redis_fenced_by(
 	struct redis_writer *writer, const char *host, const char *pid, int64_t left_ms)
 {
@@ -135,8 +140,7 @@ void redis_register_reply(
 	} else if (!strcmp(word, "MISMATCH")) {
 		mismatched(writer, reply);
 	} else if (!strcmp(word, "TYPE")) {
-		redis_hold(writer, &redis_wrong_type, redis_wrong_type.wait_ms,
-			redis_text_at(reply, 3));
+		redis_hold_type(writer, reply);
 	} else if (redis_refused(writer, command, reply)) {
 		if (current && !writer->close)
 			redis_register(writer); /* the scripts are on their way */
@@ -204,8 +208,7 @@ void redis_renew_reply(
 		if (!leave)
 			writer->renew_ms = writer->now_ms;
 	} else if (!strcmp(redis_word(reply), "TYPE")) {
-		redis_hold(writer, &redis_wrong_type, redis_wrong_type.wait_ms,
-			redis_text_at(reply, 3));
+		redis_hold_type(writer, reply);
 	} else {
 		redis_fail(writer, &redis_not_redis);
 	}

@@ -200,7 +200,9 @@ void redis_snapshot_reply(
 	page->asked = false;
 	const char *cursor = redis_text_at(reply, 1);
 	if (strcmp(redis_word(reply), "OK") != 0 || strlen(cursor) >= REDIS_CURSOR_MAX) {
-		if (!redis_refused(writer, command, reply))
+		if (!strcmp(redis_word(reply), "TYPE"))
+			redis_hold_type(writer, reply);
+		else if (!redis_refused(writer, command, reply))
 			redis_fail(writer, &redis_not_redis);
 		freeReplyObject(reply);
 		return;

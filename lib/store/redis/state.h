@@ -159,6 +159,9 @@ const char *redis_text_at(const redisReply *reply, size_t place);
 /* writer.c */
 /* Ends the connection because of problem. */
 void redis_fail(struct redis_writer *writer, const struct redis_problem *problem);
+/* Because Redis answers command with error. */
+void redis_fail_error(
+	struct redis_writer *writer, const struct redis_command *command, const char *error);
 /* Answers that mean the same whatever the question: an error, FENCED, LOST. True: handled. */
 bool redis_refused(
 	struct redis_writer *writer, const struct redis_command *command, const redisReply *reply);
@@ -178,6 +181,8 @@ void redis_register_reply(
 /* Waits until the one who fenced us is gone. */
 void redis_hold(struct redis_writer *writer, const struct redis_problem *problem, int64_t wait_ms,
 	const char *detail);
+/* reply: TYPE, of a key that all need. */
+void redis_hold_type(struct redis_writer *writer, const redisReply *reply);
 void redis_fenced_by(
 	struct redis_writer *writer, const char *host, const char *pid, int64_t left_ms);
 void redis_renew_step(struct redis_writer *writer);

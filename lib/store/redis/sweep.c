@@ -155,7 +155,9 @@ void redis_sweep_reply(
 	const char *cursor = redis_text_at(reply, 1);
 	bool is_good = !strcmp(redis_word(reply), "OK") && strlen(cursor) < REDIS_CURSOR_MAX;
 	page->asked = false;
-	if (!is_good && !redis_refused(writer, command, reply))
+	if (!strcmp(redis_word(reply), "TYPE"))
+		redis_hold_type(writer, reply);
+	else if (!is_good && !redis_refused(writer, command, reply))
 		redis_fail(writer, &redis_not_redis);
 	/* A resync that began since has its own sweep. */
 	if (!is_good || command->round != writer->round ||

@@ -121,14 +121,31 @@ static void back_off(struct redis_writer *writer, int64_t at_least_ms)
 	writer->retry_ms = writer->now_ms + jittered(writer, wait_ms);
 }
 
-void redis_fail(struct redis_writer *writer, const struct redis_problem *problem)
+static void fail(
+	struct redis_writer *writer, const struct redis_problem *problem, const char *detail)
 {
 	if (writer->close)
 		return;
 	writer->close = true;
 	redis_say_problem(
-		&writer->said, writer->box, writer->config->where, problem, NULL, writer->now_ms);
+		&writer->said, writer->box, writer->config->where, problem, detail, writer->now_ms);
 	writer->stats.state = problem->level == STORE_ERROR ? STORE_FAILED : STORE_CONNECTING;
+}
+
+void redis_fail(struct redis_writer *writer, const struct redis_problem *problem)
+{
+	fail(writer, problem, NULL);
+}
+
+void redis_fail_error(
+	struct redis_writer *writer, const struct redis_command *command, const char *error)
+{
+	const struct redis_problem *problem = redis_problem_of(error);
+	char detail[REDIS_DETAIL_MAX];
+	redis_detail_write(error, detail);
+	/* Some errors repeat what was said, and AUTH says the password. */
+	bool is_told = problem == &redis_unexpected && command->kind != REDIS_AUTH;
+	fail(writer, problem, is_told ? detail : NULL);
 }
 
 void redis_writer_disconnected(struct redis_writer *writer, const char *why, int64_t now_ms)
@@ -185,7 +202,7 @@ bool redis_refused(
 		if (!strncmp(reply->str, "NOSCRIPT", 8))
 			redis_reload(writer);
 		else
-			redis_fail(writer, redis_problem_of(reply->str));
+			redis_fail_error(writer, command, reply->str);
 		return true;
 	}
 	const char *word = redis_word(reply);

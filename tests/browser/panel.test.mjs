@@ -273,6 +273,33 @@ test('a lost connection is plain to see, and so is its return', async () => {
 	await saw(page.locator('#link'), 'Live');
 });
 
+test('after a broker began anew, nobody stays on the strength of what it said before', async () => {
+	const own = await world.broker();
+	const [gone, later] = [world.name('gone'), world.name('later')];
+	await connect(world, own, { clientId: `agent:${gone}:d` });
+	const fresh = await context.newPage();
+	await fresh.clock.install();
+	await openPanel(fresh, linkOf(panel, own.url));
+	const watcher = await connect(world, own);
+	const digest = new Promise((resolve) => watcher.on('message', resolve));
+	await watcher.subscribeAsync('$SYS/broker/presence/digest/agent');
+	await digest;
+	await connect(world, own, { clientId: `user:${later}:d` });
+	await rowOf(fresh, later).waitFor(); // behind the digest
+	await own.stop();
+	await saw(fresh.locator('#link'), 'Connection lost');
+	await own.start();
+	await fresh.locator('#retry').evaluate((button) => button.click());
+	await saw(fresh.locator('#link'), 'Live');
+	await saw(rowOf(fresh, gone), 'Online'); // perhaps the broker only left something out
+	await poll(async () => {
+		await fresh.clock.fastForward(12_000);
+		return (await rowOf(fresh, gone).count()) === 0;
+	}, 'the broker said nothing of it');
+	await fresh.close();
+	await own.stop();
+});
+
 test('from disk it does the same', async () => {
 	const id = world.name('disk');
 	await agent(id);

@@ -8,6 +8,8 @@ import { Watcher, nobody, transition } from './watcher.js';
 const FILTERS_AT_ONCE = 100;
 /** So long after a digest disagreed it is compared once more: if nothing changes, none follows. */
 const DOUBT_MS = 15_000;
+/** So long after a connection began, every digest there is has been said. */
+const DIGEST_MS = 11_000;
 /** A watcher that may not read everything always disagrees: it asks ever more seldom. */
 const SNAPSHOT_MS = 60_000;
 const SNAPSHOT_MS_MAX = 3_600_000;
@@ -35,6 +37,7 @@ export class Watches {
 	#filters = new Map(); // filter -> { count, matches, isReady, isRefused, isAsked, sureAt, isRole, round }
 	#watcher;
 	#doubts = new Map(); // role -> timer
+	#settleTimer = 0;
 	#snapshotMs = SNAPSHOT_MS;
 	#snapshotAt = 0;
 	#waiting = new Set(); // filters about to be subscribed
@@ -124,8 +127,10 @@ export class Watches {
 	down() {
 		this.#stamp([...this.#filters.values()]);
 		for (const filter of this.#filters.values()) filter.isReady = filter.isAsked = false;
-		for (const timer of [...this.#doubts.values(), this.#questionTimer]) this.#timers.clear(timer);
+		this.#watcher.lost();
+		for (const timer of [...this.#doubts.values(), this.#questionTimer, this.#settleTimer]) this.#timers.clear(timer);
 		this.#doubts.clear();
+		this.#settleTimer = 0;
 		this.#questionMs = QUESTION_MS;
 		this.#questionAt++;
 	}
@@ -204,8 +209,27 @@ export class Watches {
 		for (const one of held) one.isAsked = !one.isRole && this.#question !== undefined && !this.plain;
 		const isEnd = (topic) => isOver(topic) && !this.#isOnlyAsked(topic);
 		for (const transition of this.#watcher.snapshotEnd(isEnd, this.#connection.heardAt)) this.#tell(transition);
+		if (this.#watcher.isWaiting && !this.#settleTimer)
+			this.#settleTimer = this.#timers.set(() => this.#settle(this.#settleTimer), DIGEST_MS);
 		this.#ask();
 		this.#checkReady();
+	}
+
+	/** Roles without a digest on this connection are asked for it once more, as it may have been left
+	 * out: then they have none. */
+	async #settle(timer) {
+		const isOver = () => timer !== this.#settleTimer;
+		const held = [...this.#filters].filter(([, one]) => one.isRole && one.isReady);
+		try {
+			if (held.length) await this.#answer(this.#digestsOf(held.map(([filter]) => filter)), isOver);
+			if (held.length) await this.#answer([RESPONSES], isOver);
+		} catch {
+			return; // the connection is gone; up() will follow
+		}
+		if (isOver()) return;
+		this.#settleTimer = 0;
+		const isEnd = (topic) => held.some(([, one]) => one.isReady && one.matches(topic));
+		for (const transition of this.#watcher.settle(isEnd, this.#connection.heardAt)) this.#tell(transition);
 	}
 
 	#isOnlyAsked(topic) {

@@ -355,6 +355,83 @@ test('a snapshot that was cut: who did not come stays, and is not sure', async (
 	assert.deepEqual([told.splice(0), ask('u2'), ask('u5')], [[], ['dnd', 7000], ['offline', 7000]]);
 });
 
+test('a digest of the connection before confirms nobody', async () => {
+	for (const isCut of [false, true]) {
+		const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
+		const watches = new Watches(connection, timers, 'presence', assert.fail);
+		const { ready } = watches.add({ roles: ['agent'] }, ({ id, status, forgotten }) =>
+			told.push(`${id} ${forgotten ? 'forgotten' : status}`),
+		);
+		connection.bring = (filter) => {
+			if (filter === DIGEST) watches.message(DIGEST, digestOf(2, ['u1', 1], ['u2', 2]), true);
+			else if (filter !== RESPONSES)
+				['u1', 'u2'].forEach((id, i) => watches.message(`presence/agent/${id}`, record(id, i + 1), true));
+		};
+		await ready;
+		assert.deepEqual(told.splice(0), ['u1 online', 'u2 online']);
+		connection.heardAt = 2000;
+		watches.down();
+		const bring = connection.bring;
+		connection.bring = () => {}; // the broker began anew; or left out whatever was retained
+		connection.asked.length = 0;
+		connection.heardAt = 5000;
+		watches.up();
+		await settle();
+		connection.heardAt = 6000;
+		await timers.pass(10_999);
+		const ask = (id) => Object.values(watches.lookup(`agent/${id}`)).slice(0, 2);
+		assert.deepEqual([told, ask('u1'), ask('u3')], [[], ['online', 2000], ['offline', 1000]]);
+		// Then it is asked for once more: nothing but it, behind which there is an end.
+		assert.equal(connection.asked.length, 3);
+		if (isCut) connection.bring = (filter) => filter === DIGEST && bring(filter);
+		connection.heardAt = 20_000;
+		await timers.pass(1);
+		assert.deepEqual(connection.asked.slice(3), [[DIGEST], [RESPONSES]]);
+		assert.deepEqual(told, isCut ? [] : ['u1 forgotten', 'u2 forgotten']);
+		assert.deepEqual([ask('u1'), ask('u3')], [[isCut ? 'online' : 'offline', 20_000], ['offline', 20_000]]);
+		await timers.pass(3_600_000);
+		assert.equal(connection.asked.length, 5);
+	}
+});
+
+test('after a restart: the first digest decides, and whoever is back stays', async () => {
+	const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
+	const watches = new Watches(connection, timers, 'presence', assert.fail);
+	const say = ({ id, status, forgotten }) => told.push(`${id} ${forgotten ? 'forgotten' : status}`);
+	await watches.add({ roles: ['agent'] }, say).ready;
+	const begin = () => {
+		['u1', 'u2'].forEach((id, i) => watches.message(`presence/agent/${id}`, record(id, i + 1), false));
+		watches.message(DIGEST, digestOf(2, ['u1', 1], ['u2', 2]), false);
+		watches.down();
+		watches.up();
+	};
+	begin();
+	await settle();
+	told.length = 0;
+	watches.message('presence/agent/u1', record('u1', 11), false);
+	watches.message(DIGEST, digestOf(11, ['u1', 11]), false);
+	assert.deepEqual(told.splice(0), ['u2 forgotten']);
+	// Without a digest, as where it may not be read any more, the same a little later.
+	begin();
+	await settle();
+	told.length = 0;
+	watches.message('presence/agent/u1', record('u1', 12), false);
+	await timers.pass(11_000);
+	assert.deepEqual(told, ['u2 forgotten']);
+	// Lost again while the question was under way: the next connection has its own 11 s.
+	begin();
+	await settle();
+	told.length = 0;
+	await timers.pass(10_999);
+	watches.down();
+	watches.up();
+	await settle();
+	await timers.pass(10_999);
+	assert.deepEqual(told, []);
+	await timers.pass(1);
+	assert.deepEqual(told, ['u1 forgotten', 'u2 forgotten']);
+});
+
 test('subscribed to again ever more seldom, while snapshots stay cut', async () => {
 	const [connection, timers] = [fakeConnection(), fakeTimers()];
 	const watches = new Watches(connection, timers, 'presence', assert.fail);

@@ -11,6 +11,7 @@ const ANSWER_WITHIN = 5000;
 const SILENCE = 3000;
 const SUBSCRIBE_EVERY = 60000;
 const COMPARE_EVERY = 12000; // digests come every 10 s, when anything changed
+const SETTLE_AFTER = 11000; // by then every digest there is has been said
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -103,6 +104,7 @@ export class Connection extends EventTarget {
 		const client = this.#client;
 		this.#client = null;
 		client?.end(true);
+		this.#watcher?.lost();
 		for (const { reject, timer } of this.#waiting.values()) {
 			clearTimeout(timer);
 			reject(new Error("The connection was lost before the answer came."));
@@ -175,7 +177,7 @@ export class Connection extends EventTarget {
 		this.#become("live");
 		await this.#fill(isOver).catch(() => {}); // no admin: then this was all
 		if (isOver()) return;
-		for (const gone of this.#watcher.snapshotEnd()) subjects.apply(gone, true, Date.now());
+		this.#found({ transitions: this.#watcher.snapshotEnd() }, true);
 		subjects.endSnapshot();
 		this.onRecord();
 	}
@@ -238,8 +240,18 @@ export class Connection extends EventTarget {
 	// Nothing may change after a digest that disagreed, and then no other comes.
 	#compare() {
 		if (this.state !== "live") return;
+		if (this.#watcher.isWaiting && Date.now() - this.#subscribedAt >= SETTLE_AFTER) this.#settle();
 		const roles = [...this.#watcher.roles.keys()].filter((role) => this.#watcher.isDoubtful(role));
 		for (const role of roles) this.#found(this.#watcher.compareAgain(role), true);
+	}
+
+	// Digests that did not come on this connection are asked for once more: then there are none.
+	#settle() {
+		const client = this.#client;
+		client.subscribe(`${DIGESTS}/+`, { qos: 0 });
+		client.subscribe(RESPONSES, { qos: 0 }, (error) => {
+			if (!error && client === this.#client) this.#found({ transitions: this.#watcher.settle() }, true);
+		});
 	}
 
 	// Something is missing. If it still is after subscribing anew, whoever looks should know.

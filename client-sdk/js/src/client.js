@@ -43,6 +43,7 @@ export class PresenceClient extends Events {
 	#plain;
 	#heartbeat = 0;
 	#detect = 0;
+	#retainedAt = 0; // when the last such record came, on this connection
 	#state = 'connecting';
 
 	constructor(target, options = {}) {
@@ -243,10 +244,11 @@ export class PresenceClient extends Events {
 		this.#watches.up();
 		this.#typing.up();
 		if (this.subject) this.#declaration.up();
-		else if (this.#options.plugin === 'auto') this.#request('getPresence', { subjects: [] }).catch(() => {});
+		else if (this.#options.plugin === 'auto') this.#askPlugin();
 		this.#beat();
 		if (this.#options.plugin !== 'auto') return;
 		this.#timers.clear(this.#detect);
+		this.#retainedAt = 0;
 		this.#detect = this.#timers.set(() => this.#noPlugin(), this.#options.detectMs);
 	}
 
@@ -298,6 +300,12 @@ export class PresenceClient extends Events {
 
 	/** Nobody answered. What is left is a birth and a will, which a connection has from its start. */
 	#noPlugin() {
+		// The answer comes behind all that is retained.
+		const rest = this.#retainedAt + this.#options.detectMs - Date.now();
+		if (rest > 0) {
+			this.#detect = this.#timers.set(() => this.#noPlugin(), rest);
+			return;
+		}
 		if (!this.#setPlain(true)) return;
 		this.#failPending(failure('lost', 'the broker has no presence plugin'));
 		if (this.#connection.isOwn) this.#connection.again({ spread: false });
@@ -334,10 +342,13 @@ export class PresenceClient extends Events {
 		if (!this.#plain) return this.#request(name, given);
 		const { status, note } = this.#declaration.target ?? { status: 'online', note: '' };
 		this.#connection.publish(this.#ownTopic(), wire.declaration(status, note), { qos: 1, retain: true });
-		// On each connection we ask anew: the plugin may have come.
-		if (this.#options.plugin === 'auto')
-			this.#request('getPresence', { subjects: [] }, { evenPlain: true }).catch(() => {});
+		if (this.#options.plugin === 'auto') this.#askPlugin();
 		return Promise.resolve();
+	}
+
+	/** On each connection anew: it may have come. */
+	#askPlugin() {
+		this.#request('getPresence', { subjects: [] }, { evenPlain: true }).catch(() => {});
 	}
 
 	/** Resolves to the data of the reply. */
@@ -373,6 +384,8 @@ export class PresenceClient extends Events {
 		const text = wire.textOf(payload);
 		if (topic === wire.RESPONSES) this.#replies(text);
 		else if (!this.#watches.message(topic, text, retain)) this.#typing.message(topic, text);
+		else if (retain) this.#retainedAt = Date.now();
+		if (this.#watches.hasPlugin) this.#answered();
 	}
 
 	#replies(text) {

@@ -28,6 +28,8 @@ export class Watcher {
 		this.base = base;
 		/** The broker has no plugin: see readRecord(). */
 		this.plain = false;
+		/** Something came on this connection that only the plugin says. */
+		this.hasPlugin = false;
 		// topic -> { record, fresh, hash, at }; fresh: it came since it was last subscribed to; at: when
 		// it was last sure, apart from what is sure as long as the connection is there.
 		this.entries = new Map();
@@ -58,6 +60,7 @@ export class Watcher {
 	/** The connection is. The broker of the next one may have begun anew: a digest of before is no proof
 	 * of anything then, but that there may be more than what comes. */
 	lost() {
+		this.hasPlugin = false;
 		for (const digest of this.roles.values()) digest.isOld = digest.told !== null;
 	}
 
@@ -134,6 +137,8 @@ export class Watcher {
 		if (digest) return this.#digest(digest, retain, at);
 		const record = readRecord(topic, text, this);
 		if (record === null) return { transitions: [], asks: null };
+		// What is retained may be left of a plugin that is no more.
+		if (record.rev > 0 && !retain) this.hasPlugin = true;
 		const entry = this.entries.get(topic);
 		const found = record === 'forgotten' ? entry && this.#forget(topic, entry) : this.#take(topic, entry, record, at);
 		return { transitions: found ? [found] : [], asks: null };
@@ -189,6 +194,7 @@ export class Watcher {
 	#digest(told, retain, at) {
 		const own = this.#role(told.role);
 		Object.assign(own, { told, isOld: false });
+		this.hasPlugin = true;
 		return retain ? { transitions: [], asks: null } : this.#compare(told.role, own, at);
 	}
 

@@ -151,6 +151,11 @@ export class Watches {
 		return this.#watcher.plain;
 	}
 
+	/** Records or digests have come that only the plugin says. */
+	get hasPlugin() {
+		return this.#watcher.hasPlugin;
+	}
+
 	/** What clients say counts now, or no more: everything is read again. */
 	refresh() {
 		if (this.#connection.isUp) this.#subscribe([...this.#filters.keys()]);

@@ -568,16 +568,19 @@ test('what the broker does not let us read is unknown, not offline', async () =>
 	assert.deepEqual(['agent/u1', ...subjects].map(status), ['offline', 'offline', 'offline']);
 });
 
-/** mqtt.js as a client of the application: connected, and to a broker that answers every command. */
-function fakeMqtt() {
+/** mqtt.js as a client of the application: connected, and to a broker that answers every command, but
+ * for mute ones. */
+function fakeMqtt({ isMute = false } = {}) {
 	const own = Object.assign(new EventEmitter(), {
 		connected: true,
 		options: { protocolVersion: 4 },
 		filters: new Set(),
 		said: [],
+		end: (...given) => given.at(-1)?.call?.(),
 		publish(topic, payload) {
 			const { commands } = JSON.parse(payload);
 			own.said.push(...commands);
+			if (isMute) return;
 			const responses = commands.map(({ command, correlationData }) => ({ command, correlationData, data: {} }));
 			setImmediate(() => topic === COMMANDS && own.emit('message', RESPONSES, JSON.stringify({ responses }), {}));
 		},
@@ -603,6 +606,51 @@ test('a client of the application is left as it was', async () => {
 	assert.deepEqual([...own.filters], ['other']);
 	assert.deepEqual(own.eventNames(), []);
 	assert.equal(own.said.at(-1).command, 'leave');
+});
+
+test('a broker that did not answer once is asked on the next connection, also by who is nobody', async () => {
+	const made = [];
+	const connect = () => {
+		const one = Object.assign(fakeMqtt({ isMute: made.length === 0 }), { connected: false });
+		made.push(one);
+		setImmediate(() => one.emit('connect'));
+		return one;
+	};
+	const client = createClient('ws://x', { mqtt: { connect }, detectMs: 50, reconnect: { firstMs: 1, maxMs: 1 } });
+	await poll(() => made.length === 2 && !client.isPlain);
+	assert.deepEqual([made[1]?.said[0]?.command, client.isPlain], ['getPresence', false]);
+	await client.command('getStats');
+	await client.close();
+});
+
+test('what only the plugin says is proof of it', async () => {
+	for (const [topic, payload, isProof] of [
+		['presence/agent/u1', record('u1', 5), true],
+		[DIGEST, digestOf(5, ['u1', 5]), true],
+		['presence/agent/u1', 'online', false],
+	]) {
+		const own = fakeMqtt({ isMute: true });
+		const client = createClient(own, { detectMs: 20 });
+		await client.watch({ roles: ['agent'] }, () => {}).ready;
+		await poll(() => client.isPlain);
+		own.emit('message', topic, payload, { retain: false });
+		assert.equal(client.isPlain, !isProof, payload);
+		await client.close();
+	}
+});
+
+test('as long as retained records come, an answer may be behind them', async () => {
+	const own = fakeMqtt({ isMute: true });
+	const client = createClient(own, { detectMs: 500 });
+	await client.watch({ roles: ['agent'] }, () => {}).ready;
+	for (let rev = 1; rev <= 20; rev++) {
+		own.emit('message', 'presence/agent/u1', record('u1', rev), { retain: true });
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+	assert.equal(client.isPlain, false);
+	await poll(() => client.isPlain); // they may be left of a plugin that is no more
+	assert.equal(client.isPlain, true);
+	await client.close();
 });
 
 test('mistakes are noticed, and come as a promise says them', async () => {

@@ -473,6 +473,43 @@ test('single subjects of whom nothing came: the plugin is asked, 256 at once', a
 	assert.equal(asked.length, 5);
 });
 
+test('single subjects are subscribed to again each minute: what was wrong or lost is mended', async () => {
+	const [connection, timers, told, asked] = [fakeConnection(), fakeTimers(), [], []];
+	const question = async (subjects) => (asked.push(...subjects.map(({ id }) => id)), { subjects: subjects.map(() => ({ rev: 0 })) });
+	const watches = new Watches(connection, timers, 'presence', assert.fail, question);
+	watches.up();
+	const say = ({ id, status, forgotten }) => told.push(`${id} ${forgotten ? 'forgotten' : status}`);
+	const retained = { 'presence/agent/u1': record('u1', 1), 'presence/agent/u2': record('u2', 1) };
+	connection.subscribe = async (filters) => {
+		connection.asked.push(filters);
+		for (const one of filters) if (retained[one]) watches.message(one, retained[one], true);
+		return [];
+	};
+	watches.add({ roles: ['user'], subjects: ['user/u1'] }, () => {});
+	await watches.add({ subjects: ['agent/u1', 'agent/u2', 'agent/u3'] }, say).ready;
+	assert.deepEqual([told.splice(0), asked.splice(0)], [['u1 online', 'u2 online'], ['u3']]);
+	// Somebody's last will; the plugin says again how things are, which is below its rev.
+	watches.message('presence/agent/u1', record('u1', 9e15, 'dnd'), false);
+	watches.message('presence/agent/u1', record('u1', 2, 'away'), false);
+	assert.deepEqual(told.splice(0), ['u1 dnd']);
+	retained['presence/agent/u1'] = record('u1', 2, 'away');
+	delete retained['presence/agent/u2']; // forgotten, and the word of it lost
+	connection.asked.length = 0;
+	await timers.pass(59_999);
+	assert.deepEqual(connection.asked, []);
+	await timers.pass(1);
+	assert.deepEqual(connection.asked, [['presence/agent/u1', 'presence/agent/u2', 'presence/agent/u3'], [RESPONSES]]);
+	assert.deepEqual([told.splice(0), asked], [['u1 away', 'u2 forgotten'], ['u2']]);
+	assert.equal(watches.lookup('agent/u3').status, 'offline');
+	retained['presence/agent/u3'] = record('u3', 3); // came, and was lost
+	await timers.pass(60_000);
+	assert.deepEqual([told, asked], [['u3 online'], ['u2']]);
+	watches.down();
+	connection.asked.length = 0;
+	await timers.pass(60_000);
+	assert.deepEqual(connection.asked, []);
+});
+
 test('an answer that the broker dropped is asked for again', async () => {
 	const [connection, timers] = [fakeConnection(), fakeTimers()];
 	const asked = [];

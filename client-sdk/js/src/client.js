@@ -22,10 +22,38 @@ const DEFAULTS = {
 	plugin: 'auto',
 };
 
+/** More than this, and a timer is due at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** An Error whose code says what to do: 'lost' (the connection was, or there is none), 'timeout',
  * 'refused' (message is the broker's word), 'closed', 'plain' (the broker has no plugin). */
 function failure(code, message) {
 	return Object.assign(new Error(message), { code });
+}
+
+const given = (options = {}) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
+/** Throws a TypeError that says what is wrong. */
+function checkOptions({ role, id, device, clientId, heartbeatMs, reconnect, credentials, plugin, ...options }) {
+	const need = (good, problem) => {
+		if (!good) throw new TypeError(problem);
+	};
+	const needMs = (name, ms, min, max = TIMER_MS_MAX) =>
+		need(typeof ms === 'number' && ms >= min && ms <= max, `${name} is a number of ms from ${min} to ${max}`);
+	need((role === undefined) === (id === undefined), 'give both role and id, or neither');
+	if (role !== undefined) wire.nameOf(role, id);
+	if (device) wire.checkId(device, 'device');
+	if (role !== undefined && !clientId) wire.clientId(role, id, device);
+	need(!clientId || typeof clientId === 'string', 'clientId is to be text');
+	if (heartbeatMs !== 0) needMs('heartbeatMs', heartbeatMs, 1000, 3_600_000);
+	needMs('keepaliveMs', options.keepaliveMs, 1, 65_535_000); // less than 1 s is 1 s
+	for (const name of ['hiddenAwayMs', 'idleAwayMs']) needMs(name, options[name], 0);
+	for (const name of ['commandMs', 'detectMs']) needMs(name, options[name], 1);
+	for (const name of ['firstMs', 'maxMs']) needMs(`reconnect.${name}`, reconnect[name], 1);
+	need(credentials === undefined || typeof credentials === 'function', 'credentials is to be a function');
+	need([true, false, 'auto'].includes(plugin), "plugin is true, false or 'auto'");
+	for (const name of ['topic', 'typingTopic'])
+		need(typeof options[name] === 'string' && /^[^+#\0]+$/.test(options[name]), `${name} is to be the beginning of a topic`);
 }
 
 /** See index.d.ts, which is the contract. */
@@ -48,10 +76,9 @@ export class PresenceClient extends Events {
 
 	constructor(target, options = {}) {
 		super();
-		this.#options = { ...DEFAULTS, ...options, reconnect: { ...DEFAULTS.reconnect, ...options.reconnect } };
-		const { role, id, topic, typingTopic } = this.#options;
-		if ((role === undefined) !== (id === undefined)) throw new TypeError('give both role and id, or neither');
-		if (role !== undefined && !this.#options.clientId) wire.clientId(role, id); // throws what is wrong
+		this.#options = { ...DEFAULTS, ...given(options), reconnect: { ...DEFAULTS.reconnect, ...given(options.reconnect) } };
+		checkOptions(this.#options);
+		const { topic, typingTopic } = this.#options;
 		const isUrl = typeof target === 'string' || target instanceof URL;
 		this.#connection = new Connection(
 			{

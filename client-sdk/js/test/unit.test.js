@@ -690,6 +690,35 @@ test('as long as retained records come, an answer may be behind them', async () 
 	await client.close();
 });
 
+test('options that cannot be right are refused', async () => {
+	const who = { role: 'agent', id: 'u1' };
+	for (const options of [
+		{ role: 'agent' },
+		{ ...who, id: 'a:b' },
+		{ ...who, id: '', clientId: 'c' },
+		{ ...who, role: 5, clientId: 'c' },
+		{ ...who, clientId: 5 },
+		{ ...who, device: 'a\nb' },
+		{ ...who, device: 'x'.repeat(129) },
+		...[30, 999, 3_600_001, NaN, '20000', null].map((heartbeatMs) => ({ ...who, heartbeatMs })),
+		...[0, -1, 65_535_001].map((keepaliveMs) => ({ keepaliveMs })),
+		{ hiddenAwayMs: -1 },
+		{ idleAwayMs: Infinity },
+		{ commandMs: 0 },
+		{ detectMs: '5 s' },
+		{ reconnect: { firstMs: 0 } },
+		{ reconnect: { maxMs: NaN } },
+		{ plugin: 'no' },
+		{ credentials: { username: 'u' } },
+		{ topic: '' },
+		{ typingTopic: 'typing/#' },
+	])
+		assert.throws(() => createClient(fakeMqtt(), options).close(), TypeError, JSON.stringify(options));
+	const nothing = { keepaliveMs: undefined, heartbeatMs: undefined, topic: undefined, reconnect: { maxMs: undefined } };
+	for (const options of [nothing, { ...who, id: 'a:b', clientId: 'c' }, { ...who, heartbeatMs: 1000, device: 'd:e', topic: 'site/a' }])
+		await createClient(fakeMqtt(), options).close();
+});
+
 test('mistakes are noticed, and come as a promise says them', async () => {
 	const client = createClient(fakeMqtt(), { role: 'agent', id: 'u1' });
 	for (const call of [

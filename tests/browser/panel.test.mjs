@@ -234,6 +234,23 @@ test('whoever is no admin is told so, in the words of the plugin', async () => {
 	assert.equal(await page.getByRole('button', { name: 'Set override' }).isDisabled(), true);
 });
 
+test('what an admin may do is asked again, when the answer was lost', async () => {
+	const fresh = await context.newPage();
+	let lost = 0;
+	await fresh.routeWebSocket(broker.url, (page) => {
+		const server = page.connectToServer();
+		server.onMessage((frame) => (lost === 0 && frame.includes('"listNodes"') ? lost++ : page.send(frame)));
+	});
+	const id = world.name('asked');
+	await agent(id);
+	await openPanel(fresh, here('admin:ops:panel-*'));
+	await rowOf(fresh, id).click();
+	await saw(fresh.locator('#not-admin'), 'No answer within');
+	assert.equal(lost, 1);
+	await poll(() => fresh.getByRole('button', { name: 'Set override' }).isEnabled(), 'an admin after all');
+	await fresh.close();
+});
+
 test('a lost connection is plain to see, and so is its return', async () => {
 	const proxy = await world.proxy(broker.wsPort);
 	const [stays, leaves] = [world.name('stays'), world.name('leaves')];

@@ -145,7 +145,22 @@ export class Connection extends EventTarget {
 		this.admin = null;
 		this.#become("loading");
 		this.#subscribe();
-		this.ask({ command: "listNodes" }).then(() => this.#adminIs(""), (error) => this.#adminIs(error.message));
+	}
+
+	// Once the records are here: the answer would come behind them all. No answer is none: it is asked again.
+	async #askAdmin() {
+		const client = this.#client;
+		for (let why = null; why !== "" && client === this.#client && client.connected; ) {
+			try {
+				await this.ask({ command: "listNodes" });
+				why = "";
+			} catch (error) {
+				why = error.message;
+				if (client !== this.#client) return;
+				if (error.isAnswer) return this.#adminIs(why);
+			}
+			this.#adminIs(why);
+		}
 	}
 
 	#adminIs(words) {
@@ -175,6 +190,7 @@ export class Connection extends EventTarget {
 		if (isOver()) return;
 		this.lostAt = 0;
 		this.#become("live");
+		if (this.admin === null) this.#askAdmin();
 		await this.#fill(isOver).catch(() => {}); // no admin: then this was all
 		if (isOver()) return;
 		this.#found({ transitions: this.#watcher.snapshotEnd() }, true);
@@ -268,7 +284,7 @@ export class Connection extends EventTarget {
 			if (!waiting) continue;
 			this.#waiting.delete(correlation);
 			clearTimeout(waiting.timer);
-			if (error) waiting.reject(new Error(error));
+			if (error) waiting.reject(Object.assign(new Error(error), { isAnswer: true }));
 			else waiting.resolve(data);
 		}
 	}

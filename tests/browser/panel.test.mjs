@@ -222,6 +222,11 @@ test('an admin overrides, kicks and forgets, and reads what the plugin says', as
 	await page.getByRole('button', { name: 'Forget', exact: true }).click();
 	await rowOf(page, id).waitFor({ state: 'detached' });
 	await saw(page.locator('#detail-status'), 'Forgotten');
+	client = await agent(id); // there again: the detail is of whoever has that name
+	await saw(page.locator('#detail-status'), 'Online');
+	await declare(client, 'dnd');
+	await saw(page.locator('#detail-status'), 'Do not disturb');
+	await page.locator('.row[aria-selected=true]', { hasText: id }).waitFor();
 	assert.deepEqual(said, []);
 });
 

@@ -49,6 +49,10 @@ test('it says who comes, changes and goes, once each', async () => {
 		await early.endAsync();
 		await poll(() => said.includes('agent/early/bird is offline'), () => `offline in ${said}`);
 		assert.deepEqual(said.slice(0, 2), ['agent/ada is online', 'agent/ada is dnd: in a call']);
+		assert.equal(known.get('presence/agent/ada'), 'online');
+		for (const payload of ['offline', '{', 'null', '{"status":"offline"}', '{"v":2,"status":"offline"}'])
+			assert.equal(run({ topic: 'presence/agent/ada', payload, retain: false }, context), null, payload);
+		assert.equal(known.get('presence/agent/ada'), 'online', 'what is no record says nothing');
 		run({ topic: 'presence/agent/ada', payload: '', retain: false }, context);
 		assert.equal(known.get('presence/agent/ada'), 'offline', 'forgotten');
 	} finally {

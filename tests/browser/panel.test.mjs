@@ -222,6 +222,11 @@ test('an admin overrides, kicks and forgets, and reads what the plugin says', as
 	await page.getByRole('button', { name: 'Forget', exact: true }).click();
 	await rowOf(page, id).waitFor({ state: 'detached' });
 	await saw(page.locator('#detail-status'), 'Forgotten');
+	client = await agent(id); // there again: the detail is of whoever has that name
+	await saw(page.locator('#detail-status'), 'Online');
+	await declare(client, 'dnd');
+	await saw(page.locator('#detail-status'), 'Do not disturb');
+	await page.locator('.row[aria-selected=true]', { hasText: id }).waitFor();
 	assert.deepEqual(said, []);
 });
 
@@ -232,6 +237,23 @@ test('whoever is no admin is told so, in the words of the plugin', async () => {
 	await rowOf(page, id).click();
 	await saw(page.locator('#not-admin'), 'only admins may do that');
 	assert.equal(await page.getByRole('button', { name: 'Set override' }).isDisabled(), true);
+});
+
+test('what an admin may do is asked again, when the answer was lost', async () => {
+	const fresh = await context.newPage();
+	let lost = 0;
+	await fresh.routeWebSocket(broker.url, (page) => {
+		const server = page.connectToServer();
+		server.onMessage((frame) => (lost === 0 && frame.includes('"listNodes"') ? lost++ : page.send(frame)));
+	});
+	const id = world.name('asked');
+	await agent(id);
+	await openPanel(fresh, here('admin:ops:panel-*'));
+	await rowOf(fresh, id).click();
+	await saw(fresh.locator('#not-admin'), 'No answer within');
+	assert.equal(lost, 1);
+	await poll(() => fresh.getByRole('button', { name: 'Set override' }).isEnabled(), 'an admin after all');
+	await fresh.close();
 });
 
 test('a lost connection is plain to see, and so is its return', async () => {
@@ -271,6 +293,33 @@ test('a lost connection is plain to see, and so is its return', async () => {
 	await saw(page.locator('#link'), 'Connection lost');
 	proxy.refuse(false);
 	await saw(page.locator('#link'), 'Live');
+});
+
+test('after a broker began anew, nobody stays on the strength of what it said before', async () => {
+	const own = await world.broker();
+	const [gone, later] = [world.name('gone'), world.name('later')];
+	await connect(world, own, { clientId: `agent:${gone}:d` });
+	const fresh = await context.newPage();
+	await fresh.clock.install();
+	await openPanel(fresh, linkOf(panel, own.url));
+	const watcher = await connect(world, own);
+	const digest = new Promise((resolve) => watcher.on('message', resolve));
+	await watcher.subscribeAsync('$SYS/broker/presence/digest/agent');
+	await digest;
+	await connect(world, own, { clientId: `user:${later}:d` });
+	await rowOf(fresh, later).waitFor(); // behind the digest
+	await own.stop();
+	await saw(fresh.locator('#link'), 'Connection lost');
+	await own.start();
+	await fresh.locator('#retry').evaluate((button) => button.click());
+	await saw(fresh.locator('#link'), 'Live');
+	await saw(rowOf(fresh, gone), 'Online'); // perhaps the broker only left something out
+	await poll(async () => {
+		await fresh.clock.fastForward(12_000);
+		return (await rowOf(fresh, gone).count()) === 0;
+	}, 'the broker said nothing of it');
+	await fresh.close();
+	await own.stop();
 });
 
 test('from disk it does the same', async () => {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: EPL-2.0 OR BSD-3-Clause
 """configuration.yaml against the keys that Home Assistant documents, and its templates against
 records. $1: the folder of both."""
+import json
 import pathlib
 import re
 import sys
@@ -10,13 +11,18 @@ import yaml
 
 folder = pathlib.Path(sys.argv[1])
 RECORD = {"v": 1, "role": "agent", "id": "ada", "previous": "offline", "reason": "connect"}
-# How Home Assistant shows a payload that is no JSON, as that of a record that was forgotten.
-FORGOTTEN = {}
+# Somebody's last will, and what is of another version: they say nothing.
+NO_RECORDS = ["offline", "{", "null", "5", '"offline"', '{"status":"offline"}', '{"v":2,"status":"offline"}']
 
 
-def render(template, status):
-    value = {"value_json": {**RECORD, "status": status}} if status else FORGOTTEN
-    return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(value)
+def render(template, payload):
+    """As Home Assistant does: without value_json where the payload is no JSON, and without white space."""
+    values = {"value": payload, "this": {"state": "before"}}
+    try:
+        values["value_json"] = json.loads(payload)
+    except ValueError:
+        pass
+    return jinja2.Environment().from_string(template).render(values).strip()
 
 
 def keys_of(entity):
@@ -45,8 +51,11 @@ for platform, entities in platforms.items():
             assert re.fullmatch(r"presence/[^/+#]+/[^/+#]+", topic), topic
             template = item["value_template"]
             for status in "online", "away", "dnd", "offline", None:
-                found = render(template, status)
+                found = render(template, json.dumps({**RECORD, "status": status}) if status else "")
                 plain = platform == "sensor" and item is entity
                 wanted = status or "offline" if plain else gone if status in ("offline", None) else there
                 assert found == wanted, f"{name}: {status} reads {found}, not {wanted}"
+            for payload in NO_RECORDS:
+                found = render(template, payload)
+                assert found == ("before" if plain else ""), f"{name}: {payload} reads {found}"
 assert len(seen) >= 3, "there is hardly anything to check"

@@ -22,10 +22,38 @@ const DEFAULTS = {
 	plugin: 'auto',
 };
 
+/** More than this, and a timer is due at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** An Error whose code says what to do: 'lost' (the connection was, or there is none), 'timeout',
  * 'refused' (message is the broker's word), 'closed', 'plain' (the broker has no plugin). */
 function failure(code, message) {
 	return Object.assign(new Error(message), { code });
+}
+
+const given = (options = {}) => Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
+/** Throws a TypeError that says what is wrong. */
+function checkOptions({ role, id, device, clientId, heartbeatMs, reconnect, credentials, plugin, ...options }) {
+	const need = (good, problem) => {
+		if (!good) throw new TypeError(problem);
+	};
+	const needMs = (name, ms, min, max = TIMER_MS_MAX) =>
+		need(typeof ms === 'number' && ms >= min && ms <= max, `${name} is a number of ms from ${min} to ${max}`);
+	need((role === undefined) === (id === undefined), 'give both role and id, or neither');
+	if (role !== undefined) wire.nameOf(role, id);
+	if (device) wire.checkId(device, 'device');
+	if (role !== undefined && !clientId) wire.clientId(role, id, device);
+	need(!clientId || typeof clientId === 'string', 'clientId is to be text');
+	if (heartbeatMs !== 0) needMs('heartbeatMs', heartbeatMs, 1000, 3_600_000);
+	needMs('keepaliveMs', options.keepaliveMs, 1, 65_535_000); // less than 1 s is 1 s
+	for (const name of ['hiddenAwayMs', 'idleAwayMs']) needMs(name, options[name], 0);
+	for (const name of ['commandMs', 'detectMs']) needMs(name, options[name], 1);
+	for (const name of ['firstMs', 'maxMs']) needMs(`reconnect.${name}`, reconnect[name], 1);
+	need(credentials === undefined || typeof credentials === 'function', 'credentials is to be a function');
+	need([true, false, 'auto'].includes(plugin), "plugin is true, false or 'auto'");
+	for (const name of ['topic', 'typingTopic'])
+		need(typeof options[name] === 'string' && /^[^+#\0]+$/.test(options[name]), `${name} is to be the beginning of a topic`);
 }
 
 /** See index.d.ts, which is the contract. */
@@ -43,14 +71,14 @@ export class PresenceClient extends Events {
 	#plain;
 	#heartbeat = 0;
 	#detect = 0;
+	#retainedAt = 0; // when the last such record came, on this connection
 	#state = 'connecting';
 
 	constructor(target, options = {}) {
 		super();
-		this.#options = { ...DEFAULTS, ...options, reconnect: { ...DEFAULTS.reconnect, ...options.reconnect } };
-		const { role, id, topic, typingTopic } = this.#options;
-		if ((role === undefined) !== (id === undefined)) throw new TypeError('give both role and id, or neither');
-		if (role !== undefined && !this.#options.clientId) wire.clientId(role, id); // throws what is wrong
+		this.#options = { ...DEFAULTS, ...given(options), reconnect: { ...DEFAULTS.reconnect, ...given(options.reconnect) } };
+		checkOptions(this.#options);
+		const { topic, typingTopic } = this.#options;
 		const isUrl = typeof target === 'string' || target instanceof URL;
 		this.#connection = new Connection(
 			{
@@ -243,10 +271,11 @@ export class PresenceClient extends Events {
 		this.#watches.up();
 		this.#typing.up();
 		if (this.subject) this.#declaration.up();
-		else if (this.#options.plugin === 'auto') this.#request('getPresence', { subjects: [] }).catch(() => {});
+		else if (this.#options.plugin === 'auto') this.#askPlugin();
 		this.#beat();
 		if (this.#options.plugin !== 'auto') return;
 		this.#timers.clear(this.#detect);
+		this.#retainedAt = 0;
 		this.#detect = this.#timers.set(() => this.#noPlugin(), this.#options.detectMs);
 	}
 
@@ -298,6 +327,12 @@ export class PresenceClient extends Events {
 
 	/** Nobody answered. What is left is a birth and a will, which a connection has from its start. */
 	#noPlugin() {
+		// The answer comes behind all that is retained.
+		const rest = this.#retainedAt + this.#options.detectMs - Date.now();
+		if (rest > 0) {
+			this.#detect = this.#timers.set(() => this.#noPlugin(), rest);
+			return;
+		}
 		if (!this.#setPlain(true)) return;
 		this.#failPending(failure('lost', 'the broker has no presence plugin'));
 		if (this.#connection.isOwn) this.#connection.again({ spread: false });
@@ -334,10 +369,13 @@ export class PresenceClient extends Events {
 		if (!this.#plain) return this.#request(name, given);
 		const { status, note } = this.#declaration.target ?? { status: 'online', note: '' };
 		this.#connection.publish(this.#ownTopic(), wire.declaration(status, note), { qos: 1, retain: true });
-		// On each connection we ask anew: the plugin may have come.
-		if (this.#options.plugin === 'auto')
-			this.#request('getPresence', { subjects: [] }, { evenPlain: true }).catch(() => {});
+		if (this.#options.plugin === 'auto') this.#askPlugin();
 		return Promise.resolve();
+	}
+
+	/** On each connection anew: it may have come. */
+	#askPlugin() {
+		this.#request('getPresence', { subjects: [] }, { evenPlain: true }).catch(() => {});
 	}
 
 	/** Resolves to the data of the reply. */
@@ -373,6 +411,8 @@ export class PresenceClient extends Events {
 		const text = wire.textOf(payload);
 		if (topic === wire.RESPONSES) this.#replies(text);
 		else if (!this.#watches.message(topic, text, retain)) this.#typing.message(topic, text);
+		else if (retain) this.#retainedAt = Date.now();
+		if (this.#watches.hasPlugin) this.#answered();
 	}
 
 	#replies(text) {

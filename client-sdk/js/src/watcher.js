@@ -28,11 +28,13 @@ export class Watcher {
 		this.base = base;
 		/** The broker has no plugin: see readRecord(). */
 		this.plain = false;
+		/** Something came on this connection that only the plugin says. */
+		this.hasPlugin = false;
 		// topic -> { record, fresh, hash, at }; fresh: it came since it was last subscribed to; at: when
 		// it was last sure, apart from what is sure as long as the connection is there.
 		this.entries = new Map();
-		// role -> { known, fresh: sums of its entries; rev: the highest of the fresh; told: its last digest; misses;
-		// doubted: the digest disagrees; agreedAt }
+		// role -> { known, fresh: sums of its entries; rev: the highest of the fresh; told: its last digest;
+		// isOld: that is of an earlier connection; misses; doubted: the digest disagrees; agreedAt }
 		this.roles = new Map();
 	}
 
@@ -55,6 +57,13 @@ export class Watcher {
 			if (entry.fresh && !this.isDoubted(entry.record.role) && matches(topic)) entry.at = Math.max(entry.at, at);
 	}
 
+	/** The connection is. The broker of the next one may have begun anew: a digest of before is no proof
+	 * of anything then, but that there may be more than what comes. */
+	lost() {
+		this.hasPlugin = false;
+		for (const digest of this.roles.values()) digest.isOld = digest.told !== null;
+	}
+
 	/** All that was retained has come. Transitions: who is not there any more. A broker may have left
 	 * something out: where the digest says so, who did not come is kept. */
 	snapshotEnd(matches = () => true, at = 0) {
@@ -63,8 +72,25 @@ export class Watcher {
 		return this.#sweep((topic, role) => matches(topic) && (this.plain || !this.isDoubted(role)));
 	}
 
+	/** Whether somebody is kept because no digest has come on this connection: see settle(). */
+	get isWaiting() {
+		return [...this.roles.values()].some((one) => one.isOld && one.doubted);
+	}
+
+	/** So long after snapshotEnd() that every digest there is has been said. Transitions. */
+	settle(matches = () => true, at = 0) {
+		for (const [role, digest] of this.roles)
+			if (digest.isOld && matches(`${this.base}/${encode(role)}/`))
+				Object.assign(digest, { told: null, isOld: false, misses: 0, doubted: false });
+		return this.snapshotEnd(matches, at);
+	}
+
 	#judge(role, digest, at) {
-		const { told, fresh } = digest;
+		const { told, known, fresh } = digest;
+		if (digest.isOld) {
+			digest.doubted = Math.max(told.count, known.count) > fresh.count;
+			return;
+		}
 		// Older than what came, it can still tell that there is too little.
 		digest.doubted = told.rev < digest.rev ? told.count > fresh.count : !this.#agrees(role, digest);
 		if (!digest.doubted) digest.agreedAt = at;
@@ -111,6 +137,8 @@ export class Watcher {
 		if (digest) return this.#digest(digest, retain, at);
 		const record = readRecord(topic, text, this);
 		if (record === null) return { transitions: [], asks: null };
+		// What is retained may be left of a plugin that is no more.
+		if (record.rev > 0 && !retain) this.hasPlugin = true;
 		const entry = this.entries.get(topic);
 		const found = record === 'forgotten' ? entry && this.#forget(topic, entry) : this.#take(topic, entry, record, at);
 		return { transitions: found ? [found] : [], asks: null };
@@ -148,7 +176,8 @@ export class Watcher {
 	#role(role) {
 		let digest = this.roles.get(role);
 		if (!digest) {
-			digest = { known: nothing(), fresh: nothing(), rev: 0, told: null, misses: 0, doubted: false, agreedAt: 0 };
+			const judged = { told: null, isOld: false, misses: 0, doubted: false, agreedAt: 0 };
+			digest = { known: nothing(), fresh: nothing(), rev: 0, ...judged };
 			this.roles.set(role, digest);
 		}
 		return digest;
@@ -164,7 +193,8 @@ export class Watcher {
 	/** What is retained is from before: it says something of a snapshot, see snapshotEnd(). */
 	#digest(told, retain, at) {
 		const own = this.#role(told.role);
-		own.told = told;
+		Object.assign(own, { told, isOld: false });
+		this.hasPlugin = true;
 		return retain ? { transitions: [], asks: null } : this.#compare(told.role, own, at);
 	}
 

@@ -8,6 +8,8 @@ import { Watcher, nobody, transition } from './watcher.js';
 const FILTERS_AT_ONCE = 100;
 /** So long after a digest disagreed it is compared once more: if nothing changes, none follows. */
 const DOUBT_MS = 15_000;
+/** So long after a connection began, every digest there is has been said. */
+const DIGEST_MS = 11_000;
 /** A watcher that may not read everything always disagrees: it asks ever more seldom. */
 const SNAPSHOT_MS = 60_000;
 const SNAPSHOT_MS_MAX = 3_600_000;
@@ -15,6 +17,8 @@ const SNAPSHOT_MS_MAX = 3_600_000;
 const ANSWER_MS = 5000;
 /** The same of questions about single subjects. */
 const QUESTION_MS = 10_000;
+/** Single subjects have no digest: so often they are subscribed to again. */
+const AUDIT_MS = 60_000;
 /** A command may have 64 KiB; a name in it may have characters of up to four bytes. */
 const QUESTION_SIZE = 15_000;
 
@@ -35,6 +39,8 @@ export class Watches {
 	#filters = new Map(); // filter -> { count, matches, isReady, isRefused, isAsked, sureAt, isRole, round }
 	#watcher;
 	#doubts = new Map(); // role -> timer
+	#settleTimer = 0;
+	#auditTimer = 0;
 	#snapshotMs = SNAPSHOT_MS;
 	#snapshotAt = 0;
 	#waiting = new Set(); // filters about to be subscribed
@@ -119,13 +125,28 @@ export class Watches {
 	up() {
 		this.#waiting.clear();
 		this.#subscribe([...this.#filters.keys()]);
+		this.#auditTimer = this.#timers.set(() => this.#audit(), AUDIT_MS);
+	}
+
+	/** A record that was lost, or a wrong one that kept what came after it out, is not for ever. */
+	#audit() {
+		this.#auditTimer = this.#timers.set(() => this.#audit(), AUDIT_MS);
+		const isDue = ([filter, one]) => one.isReady && !one.isAsked && !one.isRole && !this.#isInRole(filter);
+		this.#subscribe([...this.#filters].filter(isDue).map(([filter]) => filter), true);
+	}
+
+	#isInRole(topic) {
+		return [...this.#filters.values()].some((one) => one.isRole && one.matches(topic));
 	}
 
 	down() {
 		this.#stamp([...this.#filters.values()]);
 		for (const filter of this.#filters.values()) filter.isReady = filter.isAsked = false;
-		for (const timer of [...this.#doubts.values(), this.#questionTimer]) this.#timers.clear(timer);
+		this.#watcher.lost();
+		for (const timer of [...this.#doubts.values(), this.#questionTimer, this.#settleTimer, this.#auditTimer])
+			this.#timers.clear(timer);
 		this.#doubts.clear();
+		this.#settleTimer = 0;
 		this.#questionMs = QUESTION_MS;
 		this.#questionAt++;
 	}
@@ -146,12 +167,17 @@ export class Watches {
 		return this.#watcher.plain;
 	}
 
+	/** Records or digests have come that only the plugin says. */
+	get hasPlugin() {
+		return this.#watcher.hasPlugin;
+	}
+
 	/** What clients say counts now, or no more: everything is read again. */
 	refresh() {
 		if (this.#connection.isUp) this.#subscribe([...this.#filters.keys()]);
 	}
 
-	async #subscribe(filters) {
+	async #subscribe(filters, isAudit = false) {
 		if (filters.length === 0) return;
 		const round = ++this.#round;
 		const held = filters.map((one) => this.#filters.get(one));
@@ -172,7 +198,7 @@ export class Watches {
 		} catch {
 			return; // the connection is gone; up() will follow
 		}
-		this.#snapshotEnd(held.filter((one) => one.round === round));
+		this.#snapshotEnd(held.filter((one) => one.round === round), isAudit);
 	}
 
 	/** What was refused. Where the answer was dropped, it is asked again, ever more seldom, until
@@ -192,7 +218,7 @@ export class Watches {
 	}
 
 	/** Of filters that were not subscribed to once more in the meantime. */
-	#snapshotEnd(held) {
+	#snapshotEnd(held, isAudit) {
 		if (!this.#connection.isUp) return;
 		// What may not be read stays unknown.
 		held = held.filter((one) => !one.isRefused);
@@ -202,10 +228,33 @@ export class Watches {
 		const isOver = (topic) => held.some((one) => one.matches(topic)) && !open.some((one) => one.matches(topic));
 		// Those who are watched by themselves have no digest: the plugin is asked.
 		for (const one of held) one.isAsked = !one.isRole && this.#question !== undefined && !this.plain;
+		// Who was nobody is nobody, if nothing came: a question counts as activity.
+		if (isAudit)
+			for (const [filter, one] of this.#filters)
+				if (held.includes(one) && !this.#watcher.find(filter)) one.isAsked = false;
 		const isEnd = (topic) => isOver(topic) && !this.#isOnlyAsked(topic);
 		for (const transition of this.#watcher.snapshotEnd(isEnd, this.#connection.heardAt)) this.#tell(transition);
+		if (this.#watcher.isWaiting && !this.#settleTimer)
+			this.#settleTimer = this.#timers.set(() => this.#settle(this.#settleTimer), DIGEST_MS);
 		this.#ask();
 		this.#checkReady();
+	}
+
+	/** Roles without a digest on this connection are asked for it once more, as it may have been left
+	 * out: then they have none. */
+	async #settle(timer) {
+		const isOver = () => timer !== this.#settleTimer;
+		const held = [...this.#filters].filter(([, one]) => one.isRole && one.isReady);
+		try {
+			if (held.length) await this.#answer(this.#digestsOf(held.map(([filter]) => filter)), isOver);
+			if (held.length) await this.#answer([RESPONSES], isOver);
+		} catch {
+			return; // the connection is gone; up() will follow
+		}
+		if (isOver()) return;
+		this.#settleTimer = 0;
+		const isEnd = (topic) => held.some(([, one]) => one.isReady && one.matches(topic));
+		for (const transition of this.#watcher.settle(isEnd, this.#connection.heardAt)) this.#tell(transition);
 	}
 
 	#isOnlyAsked(topic) {

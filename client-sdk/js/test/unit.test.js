@@ -355,6 +355,83 @@ test('a snapshot that was cut: who did not come stays, and is not sure', async (
 	assert.deepEqual([told.splice(0), ask('u2'), ask('u5')], [[], ['dnd', 7000], ['offline', 7000]]);
 });
 
+test('a digest of the connection before confirms nobody', async () => {
+	for (const isCut of [false, true]) {
+		const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
+		const watches = new Watches(connection, timers, 'presence', assert.fail);
+		const { ready } = watches.add({ roles: ['agent'] }, ({ id, status, forgotten }) =>
+			told.push(`${id} ${forgotten ? 'forgotten' : status}`),
+		);
+		connection.bring = (filter) => {
+			if (filter === DIGEST) watches.message(DIGEST, digestOf(2, ['u1', 1], ['u2', 2]), true);
+			else if (filter !== RESPONSES)
+				['u1', 'u2'].forEach((id, i) => watches.message(`presence/agent/${id}`, record(id, i + 1), true));
+		};
+		await ready;
+		assert.deepEqual(told.splice(0), ['u1 online', 'u2 online']);
+		connection.heardAt = 2000;
+		watches.down();
+		const bring = connection.bring;
+		connection.bring = () => {}; // the broker began anew; or left out whatever was retained
+		connection.asked.length = 0;
+		connection.heardAt = 5000;
+		watches.up();
+		await settle();
+		connection.heardAt = 6000;
+		await timers.pass(10_999);
+		const ask = (id) => Object.values(watches.lookup(`agent/${id}`)).slice(0, 2);
+		assert.deepEqual([told, ask('u1'), ask('u3')], [[], ['online', 2000], ['offline', 1000]]);
+		// Then it is asked for once more: nothing but it, behind which there is an end.
+		assert.equal(connection.asked.length, 3);
+		if (isCut) connection.bring = (filter) => filter === DIGEST && bring(filter);
+		connection.heardAt = 20_000;
+		await timers.pass(1);
+		assert.deepEqual(connection.asked.slice(3), [[DIGEST], [RESPONSES]]);
+		assert.deepEqual(told, isCut ? [] : ['u1 forgotten', 'u2 forgotten']);
+		assert.deepEqual([ask('u1'), ask('u3')], [[isCut ? 'online' : 'offline', 20_000], ['offline', 20_000]]);
+		await timers.pass(3_600_000);
+		assert.equal(connection.asked.length, 5);
+	}
+});
+
+test('after a restart: the first digest decides, and whoever is back stays', async () => {
+	const [connection, timers, told] = [fakeConnection(), fakeTimers(), []];
+	const watches = new Watches(connection, timers, 'presence', assert.fail);
+	const say = ({ id, status, forgotten }) => told.push(`${id} ${forgotten ? 'forgotten' : status}`);
+	await watches.add({ roles: ['agent'] }, say).ready;
+	const begin = () => {
+		['u1', 'u2'].forEach((id, i) => watches.message(`presence/agent/${id}`, record(id, i + 1), false));
+		watches.message(DIGEST, digestOf(2, ['u1', 1], ['u2', 2]), false);
+		watches.down();
+		watches.up();
+	};
+	begin();
+	await settle();
+	told.length = 0;
+	watches.message('presence/agent/u1', record('u1', 11), false);
+	watches.message(DIGEST, digestOf(11, ['u1', 11]), false);
+	assert.deepEqual(told.splice(0), ['u2 forgotten']);
+	// Without a digest, as where it may not be read any more, the same a little later.
+	begin();
+	await settle();
+	told.length = 0;
+	watches.message('presence/agent/u1', record('u1', 12), false);
+	await timers.pass(11_000);
+	assert.deepEqual(told, ['u2 forgotten']);
+	// Lost again while the question was under way: the next connection has its own 11 s.
+	begin();
+	await settle();
+	told.length = 0;
+	await timers.pass(10_999);
+	watches.down();
+	watches.up();
+	await settle();
+	await timers.pass(10_999);
+	assert.deepEqual(told, []);
+	await timers.pass(1);
+	assert.deepEqual(told, ['u1 forgotten', 'u2 forgotten']);
+});
+
 test('subscribed to again ever more seldom, while snapshots stay cut', async () => {
 	const [connection, timers] = [fakeConnection(), fakeTimers()];
 	const watches = new Watches(connection, timers, 'presence', assert.fail);
@@ -394,6 +471,43 @@ test('single subjects of whom nothing came: the plugin is asked, 256 at once', a
 	assert.deepEqual([asked.length, asked[3].length, told], [5, 256, ['u0 forgotten']]);
 	await timers.pass(3_600_000);
 	assert.equal(asked.length, 5);
+});
+
+test('single subjects are subscribed to again each minute: what was wrong or lost is mended', async () => {
+	const [connection, timers, told, asked] = [fakeConnection(), fakeTimers(), [], []];
+	const question = async (subjects) => (asked.push(...subjects.map(({ id }) => id)), { subjects: subjects.map(() => ({ rev: 0 })) });
+	const watches = new Watches(connection, timers, 'presence', assert.fail, question);
+	watches.up();
+	const say = ({ id, status, forgotten }) => told.push(`${id} ${forgotten ? 'forgotten' : status}`);
+	const retained = { 'presence/agent/u1': record('u1', 1), 'presence/agent/u2': record('u2', 1) };
+	connection.subscribe = async (filters) => {
+		connection.asked.push(filters);
+		for (const one of filters) if (retained[one]) watches.message(one, retained[one], true);
+		return [];
+	};
+	watches.add({ roles: ['user'], subjects: ['user/u1'] }, () => {});
+	await watches.add({ subjects: ['agent/u1', 'agent/u2', 'agent/u3'] }, say).ready;
+	assert.deepEqual([told.splice(0), asked.splice(0)], [['u1 online', 'u2 online'], ['u3']]);
+	// Somebody's last will; the plugin says again how things are, which is below its rev.
+	watches.message('presence/agent/u1', record('u1', 9e15, 'dnd'), false);
+	watches.message('presence/agent/u1', record('u1', 2, 'away'), false);
+	assert.deepEqual(told.splice(0), ['u1 dnd']);
+	retained['presence/agent/u1'] = record('u1', 2, 'away');
+	delete retained['presence/agent/u2']; // forgotten, and the word of it lost
+	connection.asked.length = 0;
+	await timers.pass(59_999);
+	assert.deepEqual(connection.asked, []);
+	await timers.pass(1);
+	assert.deepEqual(connection.asked, [['presence/agent/u1', 'presence/agent/u2', 'presence/agent/u3'], [RESPONSES]]);
+	assert.deepEqual([told.splice(0), asked], [['u1 away', 'u2 forgotten'], ['u2']]);
+	assert.equal(watches.lookup('agent/u3').status, 'offline');
+	retained['presence/agent/u3'] = record('u3', 3); // came, and was lost
+	await timers.pass(60_000);
+	assert.deepEqual([told, asked], [['u3 online'], ['u2']]);
+	watches.down();
+	connection.asked.length = 0;
+	await timers.pass(60_000);
+	assert.deepEqual(connection.asked, []);
 });
 
 test('an answer that the broker dropped is asked for again', async () => {
@@ -491,16 +605,19 @@ test('what the broker does not let us read is unknown, not offline', async () =>
 	assert.deepEqual(['agent/u1', ...subjects].map(status), ['offline', 'offline', 'offline']);
 });
 
-/** mqtt.js as a client of the application: connected, and to a broker that answers every command. */
-function fakeMqtt() {
+/** mqtt.js as a client of the application: connected, and to a broker that answers every command, but
+ * for mute ones. */
+function fakeMqtt({ isMute = false } = {}) {
 	const own = Object.assign(new EventEmitter(), {
 		connected: true,
 		options: { protocolVersion: 4 },
 		filters: new Set(),
 		said: [],
+		end: (...given) => given.at(-1)?.call?.(),
 		publish(topic, payload) {
 			const { commands } = JSON.parse(payload);
 			own.said.push(...commands);
+			if (isMute) return;
 			const responses = commands.map(({ command, correlationData }) => ({ command, correlationData, data: {} }));
 			setImmediate(() => topic === COMMANDS && own.emit('message', RESPONSES, JSON.stringify({ responses }), {}));
 		},
@@ -526,6 +643,80 @@ test('a client of the application is left as it was', async () => {
 	assert.deepEqual([...own.filters], ['other']);
 	assert.deepEqual(own.eventNames(), []);
 	assert.equal(own.said.at(-1).command, 'leave');
+});
+
+test('a broker that did not answer once is asked on the next connection, also by who is nobody', async () => {
+	const made = [];
+	const connect = () => {
+		const one = Object.assign(fakeMqtt({ isMute: made.length === 0 }), { connected: false });
+		made.push(one);
+		setImmediate(() => one.emit('connect'));
+		return one;
+	};
+	const client = createClient('ws://x', { mqtt: { connect }, detectMs: 50, reconnect: { firstMs: 1, maxMs: 1 } });
+	await poll(() => made.length === 2 && !client.isPlain);
+	assert.deepEqual([made[1]?.said[0]?.command, client.isPlain], ['getPresence', false]);
+	await client.command('getStats');
+	await client.close();
+});
+
+test('what only the plugin says is proof of it', async () => {
+	for (const [topic, payload, isProof] of [
+		['presence/agent/u1', record('u1', 5), true],
+		[DIGEST, digestOf(5, ['u1', 5]), true],
+		['presence/agent/u1', 'online', false],
+	]) {
+		const own = fakeMqtt({ isMute: true });
+		const client = createClient(own, { detectMs: 20 });
+		await client.watch({ roles: ['agent'] }, () => {}).ready;
+		await poll(() => client.isPlain);
+		own.emit('message', topic, payload, { retain: false });
+		assert.equal(client.isPlain, !isProof, payload);
+		await client.close();
+	}
+});
+
+test('as long as retained records come, an answer may be behind them', async () => {
+	const own = fakeMqtt({ isMute: true });
+	const client = createClient(own, { detectMs: 500 });
+	await client.watch({ roles: ['agent'] }, () => {}).ready;
+	for (let rev = 1; rev <= 20; rev++) {
+		own.emit('message', 'presence/agent/u1', record('u1', rev), { retain: true });
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+	assert.equal(client.isPlain, false);
+	await poll(() => client.isPlain); // they may be left of a plugin that is no more
+	assert.equal(client.isPlain, true);
+	await client.close();
+});
+
+test('options that cannot be right are refused', async () => {
+	const who = { role: 'agent', id: 'u1' };
+	for (const options of [
+		{ role: 'agent' },
+		{ ...who, id: 'a:b' },
+		{ ...who, id: '', clientId: 'c' },
+		{ ...who, role: 5, clientId: 'c' },
+		{ ...who, clientId: 5 },
+		{ ...who, device: 'a\nb' },
+		{ ...who, device: 'x'.repeat(129) },
+		...[30, 999, 3_600_001, NaN, '20000', null].map((heartbeatMs) => ({ ...who, heartbeatMs })),
+		...[0, -1, 65_535_001].map((keepaliveMs) => ({ keepaliveMs })),
+		{ hiddenAwayMs: -1 },
+		{ idleAwayMs: Infinity },
+		{ commandMs: 0 },
+		{ detectMs: '5 s' },
+		{ reconnect: { firstMs: 0 } },
+		{ reconnect: { maxMs: NaN } },
+		{ plugin: 'no' },
+		{ credentials: { username: 'u' } },
+		{ topic: '' },
+		{ typingTopic: 'typing/#' },
+	])
+		assert.throws(() => createClient(fakeMqtt(), options).close(), TypeError, JSON.stringify(options));
+	const nothing = { keepaliveMs: undefined, heartbeatMs: undefined, topic: undefined, reconnect: { maxMs: undefined } };
+	for (const options of [nothing, { ...who, id: 'a:b', clientId: 'c' }, { ...who, heartbeatMs: 1000, device: 'd:e', topic: 'site/a' }])
+		await createClient(fakeMqtt(), options).close();
 });
 
 test('mistakes are noticed, and come as a promise says them', async () => {

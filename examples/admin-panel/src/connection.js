@@ -11,6 +11,7 @@ const ANSWER_WITHIN = 5000;
 const SILENCE = 3000;
 const SUBSCRIBE_EVERY = 60000;
 const COMPARE_EVERY = 12000; // digests come every 10 s, when anything changed
+const SETTLE_AFTER = 11000; // by then every digest there is has been said
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -103,6 +104,7 @@ export class Connection extends EventTarget {
 		const client = this.#client;
 		this.#client = null;
 		client?.end(true);
+		this.#watcher?.lost();
 		for (const { reject, timer } of this.#waiting.values()) {
 			clearTimeout(timer);
 			reject(new Error("The connection was lost before the answer came."));
@@ -143,7 +145,22 @@ export class Connection extends EventTarget {
 		this.admin = null;
 		this.#become("loading");
 		this.#subscribe();
-		this.ask({ command: "listNodes" }).then(() => this.#adminIs(""), (error) => this.#adminIs(error.message));
+	}
+
+	// Once the records are here: the answer would come behind them all. No answer is none: it is asked again.
+	async #askAdmin() {
+		const client = this.#client;
+		for (let why = null; why !== "" && client === this.#client && client.connected; ) {
+			try {
+				await this.ask({ command: "listNodes" });
+				why = "";
+			} catch (error) {
+				why = error.message;
+				if (client !== this.#client) return;
+				if (error.isAnswer) return this.#adminIs(why);
+			}
+			this.#adminIs(why);
+		}
 	}
 
 	#adminIs(words) {
@@ -173,9 +190,10 @@ export class Connection extends EventTarget {
 		if (isOver()) return;
 		this.lostAt = 0;
 		this.#become("live");
+		if (this.admin === null) this.#askAdmin();
 		await this.#fill(isOver).catch(() => {}); // no admin: then this was all
 		if (isOver()) return;
-		for (const gone of this.#watcher.snapshotEnd()) subjects.apply(gone, true, Date.now());
+		this.#found({ transitions: this.#watcher.snapshotEnd() }, true);
 		subjects.endSnapshot();
 		this.onRecord();
 	}
@@ -238,8 +256,18 @@ export class Connection extends EventTarget {
 	// Nothing may change after a digest that disagreed, and then no other comes.
 	#compare() {
 		if (this.state !== "live") return;
+		if (this.#watcher.isWaiting && Date.now() - this.#subscribedAt >= SETTLE_AFTER) this.#settle();
 		const roles = [...this.#watcher.roles.keys()].filter((role) => this.#watcher.isDoubtful(role));
 		for (const role of roles) this.#found(this.#watcher.compareAgain(role), true);
+	}
+
+	// Digests that did not come on this connection are asked for once more: then there are none.
+	#settle() {
+		const client = this.#client;
+		client.subscribe(`${DIGESTS}/+`, { qos: 0 });
+		client.subscribe(RESPONSES, { qos: 0 }, (error) => {
+			if (!error && client === this.#client) this.#found({ transitions: this.#watcher.settle() }, true);
+		});
 	}
 
 	// Something is missing. If it still is after subscribing anew, whoever looks should know.
@@ -256,7 +284,7 @@ export class Connection extends EventTarget {
 			if (!waiting) continue;
 			this.#waiting.delete(correlation);
 			clearTimeout(waiting.timer);
-			if (error) waiting.reject(new Error(error));
+			if (error) waiting.reject(Object.assign(new Error(error), { isAnswer: true }));
 			else waiting.resolve(data);
 		}
 	}

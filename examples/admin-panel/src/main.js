@@ -146,6 +146,11 @@ function step(now) {
 	drawn = now;
 	const changes = subjects.takeChanges();
 	for (const subject of changes) unordered.add(subject);
+	const again = detail.subject?.gone ? subjects.all.get(detail.subject.name) : null;
+	if (again?.record) { // forgotten, and there once more
+		detail.subject = again;
+		grid.selected = again; // focus stays where it is
+	}
 	if (changes.has(detail.subject)) detail.render();
 	if (now - ordered >= ORDER_EVERY) return order(now);
 	grid.touch();

@@ -115,12 +115,22 @@ void config_apply(struct plugin *plugin)
 	presence_configure(plugin->core, &config);
 }
 
-/* The password of redis_password_file, else of redis_url; *err is set when the file is no use. */
+static char *copied(const char *text, int *err)
+{
+	char *copy = strdup(text);
+	if (!copy) {
+		log_line(LOG_ERROR, "out of memory");
+		*err = PRESENCE_ENOMEM;
+	}
+	return copy;
+}
+
+/* The password of redis_password_file, else of redis_url; *err is set when there should be one. */
 static char *redis_password(const struct options *options, int *err)
 {
 	size_t length;
 	if (!options->redis_password_file)
-		return options->redis.password ? strdup(options->redis.password) : NULL;
+		return options->redis.password ? copied(options->redis.password, err) : NULL;
 	char *password = read_file(
 		options->redis_password_file, "redis_password_file", PASSWORD_MAX, &length);
 	if (!password)

@@ -102,7 +102,7 @@ enum presence_event_type {
 	PRESENCE_RESTORED,        /* record, unmatched: what an earlier boot had published */
 	PRESENCE_RESTORED_DEVICE, /* role, id, device, status, note, last_seen_ms: up then */
 	/* role, id, override, note, until_ms, rev; own: said through this broker, before whatever
-	 * was said in this boot. Other brokers' compare by rev. */
+	 * was said in this boot. Other brokers' compare by rev. NONE: it is known to be cleared. */
 	PRESENCE_RESTORED_OVERRIDE,
 	PRESENCE_FORGET, /* role, id: if it is offline */
 	/* role, id, targets: say it again; who is invisible would show by it, and does not. */

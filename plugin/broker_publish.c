@@ -86,14 +86,6 @@ static int tell(struct plugin *plugin, const struct told *told)
 	return err;
 }
 
-/* 0, never, for one that is kept as long as it is: only what is offline is forgotten. */
-static int64_t expiry_ms(const struct presence_effect *effect, enum presence_status status)
-{
-	return status == PRESENCE_OFFLINE && effect->retain_ms > 0
-		? clock_now_ms() + effect->retain_ms
-		: 0;
-}
-
 static int topic_of(const struct plugin *plugin, const struct presence_record *record,
 	char topic[PRESENCE_TOPIC_MAX])
 {
@@ -101,31 +93,38 @@ static int topic_of(const struct plugin *plugin, const struct presence_record *r
 		plugin->options->topic, record->role, record->id, topic, PRESENCE_TOPIC_MAX);
 }
 
+static bool is_json(const struct plugin *plugin)
+{
+	return plugin->options->payload_format == PAYLOAD_JSON;
+}
+
+/* json, of so many bytes, or the word alone. Only what is offline is forgotten after a while. */
+static int tell_status(struct plugin *plugin, const char *topic,
+	const struct presence_effect *effect, enum presence_status status, const char *json,
+	int length)
+{
+	struct told told = { .topic = topic, .payload = json, .is_json = is_json(plugin) };
+	if (!told.is_json) {
+		told.payload = presence_status_name(status);
+		length = (int)strlen(told.payload);
+	}
+	told.length = (size_t)length;
+	if (status == PRESENCE_OFFLINE && effect->retain_ms > 0)
+		told.until_ms = clock_now_ms() + effect->retain_ms;
+	return tell(plugin, &told);
+}
+
 int publish_record(struct plugin *plugin, const struct presence_effect *effect)
 {
 	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
 	const struct presence_record *record = &effect->record;
-	const char *payload = json;
-	bool is_json = plugin->options->payload_format == PAYLOAD_JSON;
-	int length;
-
-	if (topic_of(plugin, record, topic) < 0)
-		return PRESENCE_EINVAL;
-	if (is_json) {
+	int length = 0;
+	if (is_json(plugin))
 		length = record_write(record, plugin->options->node, json, sizeof(json));
-	} else {
-		payload = presence_status_name(record->status);
-		length = (int)strlen(payload);
-	}
-	if (length < 0)
+	if (length < 0 || topic_of(plugin, record, topic) < 0)
 		return PRESENCE_EINVAL;
 	digest_record(plugin, record->role, topic, effect->previous_rev, record->rev);
-	return tell(plugin,
-		&(struct told){ .topic = topic,
-			.payload = payload,
-			.length = (size_t)length,
-			.is_json = is_json,
-			.until_ms = expiry_ms(effect, record->status) });
+	return tell_status(plugin, topic, effect, record->status, json, length);
 }
 
 int publish_cleared(struct plugin *plugin, const struct presence_record *record)
@@ -147,27 +146,12 @@ int publish_device(struct plugin *plugin, const struct presence_effect *effect)
 {
 	char topic[PRESENCE_TOPIC_MAX], json[PRESENCE_RECORD_MAX];
 	const struct presence_record *record = &effect->record;
-	const char *payload = json;
-	bool is_json = plugin->options->payload_format == PAYLOAD_JSON;
-	int length;
-
-	if (topic_device(plugin->options->topic, record->role, record->id, effect->device, topic,
-		    sizeof(topic)) < 0)
+	int length = is_json(plugin) ? device_write(effect, json, sizeof(json)) : 0;
+	if (length < 0 ||
+		topic_device(plugin->options->topic, record->role, record->id, effect->device,
+			topic, sizeof(topic)) < 0)
 		return PRESENCE_EINVAL;
-	if (is_json) {
-		length = device_write(effect, json, sizeof(json));
-	} else {
-		payload = presence_status_name(effect->rank);
-		length = (int)strlen(payload);
-	}
-	if (length < 0)
-		return PRESENCE_EINVAL;
-	return tell(plugin,
-		&(struct told){ .topic = topic,
-			.payload = payload,
-			.length = (size_t)length,
-			.is_json = is_json,
-			.until_ms = expiry_ms(effect, effect->rank) });
+	return tell_status(plugin, topic, effect, effect->rank, json, length);
 }
 
 int publish_activity(struct plugin *plugin, const struct presence_effect *effect)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/siphash.h"
 #include "plugin/guard.h"
 
 enum { REASON_NONE = -1 };
@@ -38,15 +37,7 @@ static uint64_t hash_of(const struct mosquitto *pointer)
 	return hash ^ hash >> 32;
 }
 
-/* Nothing else is compared: what is done with a client id, the broker does. */
-static uint64_t hash_of_id(const struct plugin *plugin, const char *client_id)
-{
-	struct siphash hash;
-	siphash_init(&hash, plugin->hash_key);
-	siphash_update(&hash, client_id, strlen(client_id));
-	return siphash_finish(&hash);
-}
-
+/* Of client ids only hashes are compared: what is done with one, the broker does. */
 static bool any_matches(const struct table_node *node, const void *unused)
 {
 	(void)node;
@@ -57,7 +48,7 @@ static bool any_matches(const struct table_node *node, const void *unused)
 struct client *client_of_id(const struct plugin *plugin, const char *client_id)
 {
 	struct table_node *node = table_find(
-		&plugin->clients_by_id, hash_of_id(plugin, client_id), any_matches, NULL);
+		&plugin->clients_by_id, plugin_hash(plugin, client_id), any_matches, NULL);
 	return node ? TABLE_ENTRY(node, struct client, by_id) : NULL;
 }
 
@@ -173,7 +164,7 @@ static void begin_session(struct plugin *plugin, struct client *client)
 	const char *username = mosquitto_client_username(client->pointer);
 
 	unlink_pending(plugin, client);
-	client->by_id.hash = hash_of_id(plugin, client_id ? client_id : "");
+	client->by_id.hash = plugin_hash(plugin, client_id ? client_id : "");
 	set_connected(plugin, client, true);
 	if (username)
 		plugin->username_was_accepted = true;
@@ -286,7 +277,7 @@ static void note_refusal(struct plugin *plugin, const struct client *client)
 static bool expect_will(struct plugin *plugin, const struct client *client)
 {
 	const char *client_id = mosquitto_client_id(client->pointer);
-	uint64_t hash = hash_of_id(plugin, client_id ? client_id : "");
+	uint64_t hash = plugin_hash(plugin, client_id ? client_id : "");
 	uint64_t *writer = &plugin->writers[hash % WRITERS];
 	if (client->wrote_own)
 		*writer = hash;

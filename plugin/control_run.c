@@ -171,7 +171,7 @@ static void override(struct request *request, enum presence_override what)
 			.type = PRESENCE_OVERRIDDEN,
 			.role = target.role,
 			.id = target.id,
-			.unmatched = !strcmp(target.role, "client"),
+			.unmatched = identity_role_unmatched(target.role),
 			.override = what,
 			.note = command->note,
 			.until_ms = command->ttl_ms ? clock_wall_ms() + command->ttl_ms : 0,

@@ -117,7 +117,7 @@ static int clear_value(const struct value *value)
 {
 	char topic[PRESENCE_TOPIC_MAX];
 	topic_of(value, topic);
-	return publish_told(&(struct told){ .topic = topic });
+	return publish_value(topic, "");
 }
 
 /* A role that nobody has any more is not among what there is: nobody of it is online. */

@@ -133,8 +133,8 @@ void device_settle(struct presence *core, struct device *device, const struct pr
 	device->note_is_new = false;
 	if (is_back) {
 		device->restored = false;
-		device->shown =
-			PRESENCE_OFFLINE; /* what is retained may have gone with the broker */
+		/* What is retained of it may have gone with the broker. */
+		device->shown = PRESENCE_OFFLINE;
 	}
 	show(core, device, event, reason, effects);
 }

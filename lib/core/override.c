@@ -127,6 +127,16 @@ static int find_or_add(struct presence *core, const struct presence_event *event
 	return PRESENCE_OK;
 }
 
+static int make(struct presence *core, const struct presence_event *event,
+	struct presence_effects *effects, struct subject **subject, struct override **override)
+{
+	*override = override_create(core, event);
+	int err = *override ? find_or_add(core, event, effects, subject) : PRESENCE_ENOMEM;
+	if (err)
+		override_free(core, *override);
+	return err;
+}
+
 static int clear(
 	struct presence *core, const struct presence_event *event, struct presence_effects *effects)
 {
@@ -147,12 +157,10 @@ int override_set(
 	if (event->until_ms && event->until_ms <= event->wall_ms)
 		return PRESENCE_EINVAL;
 	struct subject *subject;
-	struct override *override = override_create(core, event);
-	int err = override ? find_or_add(core, event, effects, &subject) : PRESENCE_ENOMEM;
-	if (err) {
-		override_free(core, override);
+	struct override *override;
+	int err = make(core, event, effects, &subject, &override);
+	if (err)
 		return err;
-	}
 	int64_t previous_rev = apply(
 		core, subject, override, event, PRESENCE_REASON_OVERRIDE, effects);
 	override->rev = state_mint_rev(core, event->wall_ms);
@@ -233,15 +241,11 @@ int override_restore(
 	const struct override *known = subject ? subject_override(core, subject) : NULL;
 	if (known ? !is_newer(known, event) : is_clear)
 		return PRESENCE_OK;
-	/* Cleared: NULL. One store may have missed what another one knows. */
-	struct override *override = is_clear ? NULL : override_create(core, event);
-	int err = PRESENCE_OK;
-	if (!is_clear)
-		err = override ? find_or_add(core, event, effects, &subject) : PRESENCE_ENOMEM;
-	if (err) {
-		override_free(core, override);
+	struct override *override =
+		NULL; /* cleared: one store may have missed what another knows */
+	int err = is_clear ? PRESENCE_OK : make(core, event, effects, &subject, &override);
+	if (err)
 		return err;
-	}
 	if (override) {
 		override->rev = event->rev;
 		override->restored = true;

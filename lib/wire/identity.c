@@ -214,6 +214,11 @@ static bool rule_match(
 
 static const char unmatched_role[] = "client";
 
+bool identity_role_unmatched(const char *role)
+{
+	return !strcmp(role, unmatched_role);
+}
+
 static bool role_in(const struct options_list *roles, struct span role)
 {
 	for (size_t i = 0; i < roles->count; i++) {

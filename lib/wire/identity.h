@@ -38,6 +38,9 @@ struct options;
  * which the broker has authenticated; those for client ids of client_id, which proves nothing.
  * NULL: not to be asked, or there is none. */
 bool identity_is_admin(const struct options *options, const char *client_id, const char *username);
+/* True for the role of clients that no rule matches. It is all that says so of a subject that is
+ * restored, or that somebody speaks of. */
+bool identity_role_unmatched(const char *role);
 /* True when a client can have this role. */
 bool identity_role_known(const struct options *options, const char *role);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "no_properties.h"
 #include "plugin/plugin.h"
 #include "room.h"
 #include "sim.h"
@@ -148,37 +149,6 @@ void mosquitto_log_printf(int level, const char *format, ...)
 	(void)vsnprintf(line, sizeof(line), format, arguments);
 	va_end(arguments);
 	sim_say(the_world, "log %d: %s", level, line);
-}
-
-int mosquitto_property_add_string(mosquitto_property **list, int identifier, const char *value)
-{
-	(void)list;
-	(void)identifier;
-	(void)value;
-	return MOSQ_ERR_SUCCESS;
-}
-
-int mosquitto_property_add_int32(mosquitto_property **list, int identifier, uint32_t value)
-{
-	(void)list;
-	(void)identifier;
-	(void)value;
-	return MOSQ_ERR_SUCCESS;
-}
-
-int mosquitto_property_add_binary(
-	mosquitto_property **list, int identifier, const void *value, uint16_t length)
-{
-	(void)list;
-	(void)identifier;
-	(void)value;
-	(void)length;
-	return MOSQ_ERR_SUCCESS;
-}
-
-void mosquitto_property_free_all(mosquitto_property **list)
-{
-	*list = NULL;
 }
 
 int mosquitto_broker_publish(const char *client_id, const char *topic, int length, void *payload,

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "store/redis/state.h"
+#include "wire/identity.h"
 #include "wire/utf8.h"
 
 /* Once in a boot: what earlier boots of this node had is handed to the broker, page by page, as
@@ -106,7 +107,7 @@ static bool post_override(
 		.until_ms = positive_at(row, ROW_UNTIL),
 		.rev = positive_at(row, ROW_REV),
 		.own = redis_number_at(row, ROW_OWN) == 1,
-		.unmatched = !strcmp(role, "client"),
+		.unmatched = identity_role_unmatched(role),
 	};
 	if (presence_override_parse(redis_text_at(row, ROW_OVERRIDE), &event.override))
 		return true;
@@ -123,7 +124,7 @@ static bool post_record(
 	event.record.role = role;
 	event.record.id = id;
 	/* Redis does not hold whether a rule matched; this is the role of whom none did. */
-	event.unmatched = !strcmp(role, "client");
+	event.unmatched = identity_role_unmatched(role);
 	return !mailbox_post_event(writer->box, &event);
 }
 

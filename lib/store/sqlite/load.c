@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "store/sqlite/file.h"
+#include "wire/identity.h"
 #include "wire/record.h"
 #include "wire/topic.h"
 #include "wire/utf8.h"
@@ -119,7 +120,7 @@ static bool override_of(sqlite3_stmt *row, struct presence_event *event)
 		.rev = sqlite3_column_int64(row, OVERRIDE_REV),
 		.own = true,
 	};
-	event->unmatched = !strcmp(event->role, "client");
+	event->unmatched = identity_role_unmatched(event->role);
 	return topic_id_valid(event->role) && topic_id_valid(event->id) &&
 		!presence_override_parse(text_of(row, OVERRIDE), &event->override) &&
 		event->override != PRESENCE_OVERRIDE_NONE && event->until_ms >= 0 &&
@@ -156,7 +157,7 @@ static bool post_record(struct state_load *load, struct mailbox *box)
 	load->is_skipped = !record_of(load->cursor, &event.record);
 	if (load->is_skipped)
 		return true;
-	event.unmatched = !strcmp(event.record.role, "client");
+	event.unmatched = identity_role_unmatched(event.record.role);
 	if (mailbox_post_event(box, &event))
 		return false;
 	(void)snprintf(load->role, sizeof(load->role), "%s", event.record.role); /* they are */

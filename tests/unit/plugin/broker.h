@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "no_properties.h"
 #include "plugin/plugin.h"
 
 enum { RETAINED_MAX = 4096, AGAIN_MS = 1000, SYS_MS = 10000 };
@@ -110,37 +111,6 @@ void mosquitto_log_printf(int level, const char *format, ...)
 {
 	(void)level;
 	(void)format;
-}
-
-int mosquitto_property_add_string(mosquitto_property **list, int identifier, const char *value)
-{
-	(void)list;
-	(void)identifier;
-	(void)value;
-	return MOSQ_ERR_SUCCESS;
-}
-
-int mosquitto_property_add_int32(mosquitto_property **list, int identifier, uint32_t value)
-{
-	(void)list;
-	(void)identifier;
-	(void)value;
-	return MOSQ_ERR_SUCCESS;
-}
-
-int mosquitto_property_add_binary(
-	mosquitto_property **list, int identifier, const void *value, uint16_t length)
-{
-	(void)list;
-	(void)identifier;
-	(void)value;
-	(void)length;
-	return MOSQ_ERR_SUCCESS;
-}
-
-void mosquitto_property_free_all(mosquitto_property **list)
-{
-	*list = NULL;
 }
 
 int64_t clock_now_ms(void)

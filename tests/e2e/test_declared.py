@@ -622,3 +622,14 @@ def test_steering_tells_no_admin_who_is_invisible(twins):
             assert all("data" in one for one in answers)
             continue
         assert answers[0] == answers[1], command
+
+
+def test_what_is_said_of_a_client_leaves_its_record_short_lived(make_control):
+    world = make_control()
+    admin = world.connect("control:panel", **ADMIN)
+    name = world.name("thing")
+    ask(admin, "setOverride", role="client", id=name, status="dnd")
+    mark = world.observer.mark()
+    world.connect(name).disconnect()
+    gone = world.observer.wait(f"client/{name}", "offline", mark)
+    assert gone.properties["message_expiry"] <= 600

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from control import ask
+from mqtt import Client
 from servers import poll
 
 LONG = "grace 10min\n"
@@ -114,3 +115,22 @@ def test_nobody_comes_or_goes_by_a_reload(reloading, ws):
     reloading.fence()
     for subject in subjects.values():
         assert not reloading.observer.since(mark, subject)
+
+
+@pytest.mark.parametrize("ws", [False, True])
+def test_who_comes_while_it_reloads_is_there(reloading, ws):
+    """Its CONNECT waits when the broker hears the signal. 2.0 asks about a WebSocket's in the same
+    turn of the loop in which it asks about everybody it knows."""
+    class Coming(Client):
+        def _send_connect(self, *how):
+            reloading.broker.send_signal(signal.SIGSTOP)
+            super()._send_connect(*how)
+            for number in (signal.SIGHUP, signal.SIGCONT):
+                reloading.broker.send_signal(number)
+
+    broker, mark = reloading.broker, reloading.observer.mark()
+    for _ in range(5):
+        name = reloading.name()
+        client = Coming(broker.ws_port if ws else broker.port, f"agent:{name}:d", ws=ws)
+        reloading.observer.wait(f"agent/{name}", "online", mark)
+        client.disconnect()
